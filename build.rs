@@ -1,0 +1,6 @@
+//! Tells the linker how a Node.js addon is linked on each platform; nothing without the `node` feature.
+
+fn main() {
+    #[cfg(feature = "node")]
+    napi_build::setup();
+}

@@ -1,0 +1,128 @@
+//! V8's `.heapsnapshot` text as columns. Knows no graph and no Node.js.
+//!
+//! A node is an *ordinal* (`u32`): its position in the file counted in nodes. An edge is a `u32` alike.
+//! Field layouts, type names and traps are those of SEMANTICS section 1 (see ARCHITECTURE.md).
+
+mod jsstr;
+mod types;
+
+pub use jsstr::{JsStr, Strings};
+pub use types::{EdgeType, NodeType};
+
+/// Position of the root node when the header names none.
+pub const DEFAULT_ROOT: u32 = 0;
+
+/// One `locations` record: where the constructor of an object was defined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Location {
+    /// The object's ordinal.
+    pub node: u32,
+    /// V8's script id.
+    pub script_id: u32,
+    /// Zero-based line.
+    pub line: u32,
+    /// Zero-based column.
+    pub column: u32,
+}
+
+/// One edge, with its name still as the file has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Edge {
+    /// The edge's position among all edges.
+    pub ordinal: u32,
+    /// Its type.
+    pub kind: EdgeType,
+    /// A string index, or for `element` and `hidden` edges the number itself.
+    pub name_or_index: u32,
+    /// The target's ordinal.
+    pub to: u32,
+}
+
+/// A whole snapshot in columns.
+pub struct Snapshot {
+    pub(crate) node_type: Vec<NodeType>,
+    pub(crate) node_name: Vec<u32>,
+    pub(crate) node_id: Vec<u32>,
+    pub(crate) self_size: Vec<u32>,
+    /// `first_edge[o]..first_edge[o + 1]` are the edges of node `o`; one longer than the nodes.
+    pub(crate) first_edge: Vec<u32>,
+    /// 0 unknown, 1 attached, 2 detached; empty when the file has no such field.
+    pub(crate) detachedness: Vec<u8>,
+    pub(crate) edge_type: Vec<EdgeType>,
+    pub(crate) edge_name: Vec<u32>,
+    pub(crate) edge_to: Vec<u32>,
+    pub(crate) strings: Strings,
+    pub(crate) locations: Vec<Location>,
+    pub(crate) root: u32,
+    pub(crate) extra_native_bytes: u64,
+    /// Names of node types by [`NodeType`], as the file spells them (unknown ones included).
+    pub(crate) type_names: types::TypeNames,
+}
+
+impl Snapshot {
+    /// How many nodes.
+    pub fn node_count(&self) -> u32 {
+        self.node_type.len() as u32
+    }
+    /// How many edges.
+    pub fn edge_count(&self) -> u32 {
+        self.edge_to.len() as u32
+    }
+    /// The root's ordinal.
+    pub fn root(&self) -> u32 {
+        self.root
+    }
+    /// Bytes outside the graph that V8 reports in the header (Node 24 and later), else 0.
+    pub fn extra_native_bytes(&self) -> u64 {
+        self.extra_native_bytes
+    }
+    /// The string table.
+    pub fn strings(&self) -> &Strings {
+        &self.strings
+    }
+    /// The type of a node.
+    pub fn node_type(&self, node: u32) -> NodeType {
+        self.node_type[node as usize]
+    }
+    /// The name of a node as the file has it.
+    pub fn node_name(&self, node: u32) -> JsStr<'_> {
+        self.strings.get(self.node_name[node as usize])
+    }
+    /// The string index of a node's name.
+    pub fn node_name_index(&self, node: u32) -> u32 {
+        self.node_name[node as usize]
+    }
+    /// V8's id of a node (`@id` in DevTools).
+    pub fn node_id(&self, node: u32) -> u32 {
+        self.node_id[node as usize]
+    }
+    /// The file's own self size of a node, in bytes, before DevTools' transfers.
+    pub fn raw_self_size(&self, node: u32) -> u32 {
+        self.self_size[node as usize]
+    }
+    /// The file's detachedness of a node, or `None` when it has no such field at all.
+    pub fn detachedness(&self, node: u32) -> Option<u8> {
+        self.detachedness.get(node as usize).copied()
+    }
+    /// The edge ordinals of a node.
+    pub fn edge_range(&self, node: u32) -> std::ops::Range<u32> {
+        self.first_edge[node as usize]..self.first_edge[node as usize + 1]
+    }
+    /// One edge.
+    pub fn edge(&self, edge: u32) -> Edge {
+        let i = edge as usize;
+        Edge { ordinal: edge, kind: self.edge_type[i], name_or_index: self.edge_name[i], to: self.edge_to[i] }
+    }
+    /// The edges of a node, in file order.
+    pub fn edges(&self, node: u32) -> impl Iterator<Item = Edge> + '_ {
+        self.edge_range(node).map(|e| self.edge(e))
+    }
+    /// Where objects' constructors were defined, in file order (a later record of a node replaces an earlier one).
+    pub fn locations(&self) -> &[Location] {
+        &self.locations
+    }
+    /// A node type's name as the file spells it.
+    pub fn type_name(&self, kind: NodeType) -> &str {
+        self.type_names.get(kind)
+    }
+}
