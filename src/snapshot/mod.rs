@@ -4,10 +4,12 @@
 //! Field layouts, type names and traps are those of SEMANTICS section 1 (see ARCHITECTURE.md).
 
 mod jsstr;
+mod open;
 mod types;
 
 pub use jsstr::{JsStr, Strings};
-pub use types::{EdgeType, NodeType};
+pub use open::ReadOptions;
+pub use types::{EdgeType, NodeType, TypeNames};
 
 /// Position of the root node when the header names none.
 pub const DEFAULT_ROOT: u32 = 0;
