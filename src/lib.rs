@@ -22,5 +22,6 @@ pub mod service;
 pub mod snapshot;
 pub mod v8;
 
-#[cfg(feature = "node")]
+// Left out of test builds: napi-derive exports nothing there, and the core is tested without JavaScript.
+#[cfg(all(feature = "node", not(test)))]
 mod binding;

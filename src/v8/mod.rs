@@ -1,1 +1,13 @@
-//! (being written)
+//! The only door to V8: C++ symbols of the running executable, found by name at run time.
+//!
+//! Node-API has no heap snapshots, GC callbacks or interrupts, but Node's executable exports V8's C++ symbols. One
+//! prebuilt addon so serves every Node version; a symbol that is missing switches off one feature, with a reason.
+#![allow(unsafe_code, reason = "calls into V8's C++ ABI; each block says why it is sound")]
+
+mod isolate;
+mod snapshot;
+mod symbols;
+
+pub use isolate::Isolate;
+pub use snapshot::{HeapSnapshot, TakeOptions};
+pub use symbols::{Feature, unavailable};

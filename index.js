@@ -1,0 +1,12 @@
+'use strict';
+// heaprs's face: what `index.d.ts` documents, gathered. Loading starts nothing.
+
+const { writeHeapSnapshot, getHeapSnapshot, captureHeapSnapshot, releaseObjectIds, forkSupport } = require('./lib/capture.js');
+
+module.exports = {
+  writeHeapSnapshot,
+  getHeapSnapshot,
+  captureHeapSnapshot,
+  releaseObjectIds,
+  forkSupport,
+};

@@ -1,0 +1,192 @@
+'use strict';
+// Snapshots of this isolate: drop-ins for node:v8's two functions, and captureHeapSnapshot.
+
+const fs = require('node:fs');
+const path = require('node:path');
+const v8 = require('node:v8');
+const { Readable } = require('node:stream');
+const { fileURLToPath } = require('node:url');
+const binding = require('../binding.js');
+const { aborted, fail } = require('./errors.js');
+const { defaultName, diagnosticDir, inDirectory } = require('./naming.js');
+const { runTask, taskOptions } = require('./task.js');
+const check = require('./validate.js');
+
+const FORK_REASON = 'this version of heaprs has no fork captures yet';
+const TEN_MINUTES = 10 * 60 * 1000;
+
+const v8Options = { exposeInternals: check.boolean, exposeNumericValues: check.boolean };
+
+const captureOptions = {
+  ...v8Options,
+  ...taskOptions,
+  file: check.path,
+  directory: check.path,
+  mode: check.oneOf('auto', 'fork', 'inline'),
+  compress: check.boolean,
+  redact: notYet('redact', check.oneOf(true, false, 'names')),
+  comparableIds: check.boolean,
+  overwrite: check.boolean,
+  quota: notYet('quota', (name, value) => check.options(value, { maxFiles: check.integer(1), maxBytes: check.integer(1) }, name)),
+  timeoutMs: check.number(1),
+  minFreeDisk: check.number(0),
+};
+
+// An option of the contract that this version cannot keep must not be taken silently: files would hold secrets.
+function notYet(option, checkValue) {
+  return (name, value) => {
+    if (checkValue(name, value) === false) return value;
+    throw fail('ERR_HEAPRS_UNAVAILABLE', `${name} is not available in this version of heaprs`, { argument: option });
+  };
+}
+
+function writeHeapSnapshot(filename, options) {
+  const { exposeInternals = false, exposeNumericValues = false } = check.options(options, v8Options);
+  const name = filename === undefined ? inDirectory(diagnosticDir(), defaultName()) : toPath(filename);
+  const request = {
+    file: path.resolve(name),
+    overwrite: true,
+    compress: name.endsWith('.gz'),
+    minFreeDisk: 0,
+    exposeInternals,
+    exposeNumericValues,
+    releaseObjectIds: false,
+  };
+  withoutSymbols(request);
+  binding.writeHeapSnapshot(request);
+  return name;
+}
+
+function toPath(filename) {
+  if (filename instanceof URL) return fileURLToPath(filename);
+  if (filename instanceof Uint8Array) return check.path('filename', Buffer.from(filename).toString());
+  return check.path('filename', filename);
+}
+
+function getHeapSnapshot(options) {
+  const { exposeInternals = false, exposeNumericValues = false } = check.options(options, v8Options);
+  if (binding.unavailableFeatures().snapshot) return v8.getHeapSnapshot({ exposeInternals, exposeNumericValues });
+  let text = binding.heapSnapshotText(exposeInternals, exposeNumericValues);
+  return new Readable({
+    read() {
+      try {
+        this.push(text.next());
+      } catch (error) {
+        this.destroy(error);
+      }
+    },
+    destroy(error, callback) {
+      text = undefined;
+      callback(error);
+    },
+  });
+}
+
+// Captures of one isolate queue up: each begins when the one before has settled.
+let last = Promise.resolve();
+
+function captureHeapSnapshot(options) {
+  const result = (async () => {
+    const checked = check.options(options, captureOptions);
+    if (checked.mode === 'fork') throw fail('ERR_HEAPRS_UNAVAILABLE', `mode 'fork' cannot be used: ${FORK_REASON}; use 'auto' or 'inline'`);
+    if (checked.file !== undefined && checked.directory !== undefined) {
+      throw fail('ERR_HEAPRS_INVALID_ARGUMENT', 'options.file and options.directory exclude each other', { argument: 'options.directory' });
+    }
+    const before = last;
+    return (last = whenDone(before, checked.signal).then(() => capture(checked)));
+  })();
+  return result;
+}
+
+// Waits for the capture before, whose failure is its own caller's; an abort ends the wait.
+function whenDone(before, signal) {
+  const settled = before.then(() => {}, () => {});
+  if (!signal) return settled;
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(aborted(signal));
+    if (signal.aborted) onAbort();
+    else signal.addEventListener('abort', onAbort, { once: true });
+    settled.then(() => {
+      signal.removeEventListener('abort', onAbort);
+      resolve();
+    });
+  });
+}
+
+async function capture(options) {
+  const start = performance.now();
+  const { file, mode = 'auto', comparableIds = false, timeoutMs = TEN_MINUTES } = options;
+  const compress = options.compress ?? (file === undefined || file.endsWith('.gz'));
+  const request = {
+    overwrite: options.overwrite ?? false,
+    compress,
+    minFreeDisk: options.minFreeDisk ?? 256 * 1024 * 1024,
+    exposeInternals: options.exposeInternals ?? false,
+    exposeNumericValues: options.exposeNumericValues ?? false,
+    releaseObjectIds: !comparableIds && !debuggerAttached(),
+    timeoutMs,
+  };
+  const directory = options.directory ?? diagnosticDir();
+  for (;;) {
+    request.file = path.resolve(file ?? inDirectory(directory, defaultName() + (compress ? '.gz' : '')));
+    try {
+      const summary = await runTask(options, (task) => {
+        const pauseMs = withoutSymbols(request);
+        return binding.captureHeapSnapshot(request, task).then((s) => ({ ...s, pauseMs: s.pauseMs + pauseMs }));
+      });
+      return {
+        file: request.file,
+        ...summary,
+        mode: 'inline',
+        ...(mode === 'auto' && { fallbackReason: FORK_REASON }),
+        durationMs: performance.now() - start,
+        attempts: 1,
+      };
+    } catch (error) {
+      // A name we chose that something else has taken: the next number is free.
+      if (file === undefined && error.code === 'ERR_HEAPRS_FILE_EXISTS') continue;
+      throw error;
+    }
+  }
+}
+
+// Where V8's symbols can't be used, V8 writes the file itself through node:v8, beside the target and readable by nobody
+// else, and the native side takes it from there. Returns how long that stopped JavaScript, in milliseconds.
+function withoutSymbols(request) {
+  if (!binding.unavailableFeatures().snapshot) return 0;
+  const temporary = path.join(path.dirname(request.file), `.heaprs-${process.pid}-${binding.nextSequence()}.tmp`);
+  const start = performance.now();
+  try {
+    fs.closeSync(fs.openSync(temporary, 'wx', 0o600));
+    v8.writeHeapSnapshot(temporary, { exposeInternals: request.exposeInternals, exposeNumericValues: request.exposeNumericValues });
+  } catch (error) {
+    fs.rmSync(temporary, { force: true });
+    throw fromSystem(error, request.file);
+  }
+  request.writtenByV8 = temporary;
+  return performance.now() - start;
+}
+
+function fromSystem(error, file) {
+  const code = { ENOENT: 'NOT_FOUND', EACCES: 'PERMISSION', EPERM: 'PERMISSION', EROFS: 'PERMISSION', ENOSPC: 'NO_SPACE', EDQUOT: 'NO_SPACE', EFBIG: 'NO_SPACE', ENOTDIR: 'NOT_A_FILE' }[error.code] || 'IO';
+  return fail(`ERR_HEAPRS_${code}`, `could not write the snapshot: ${error.message} (${file})`, { file, cause: error });
+}
+
+// The object ids belong to whoever is looking at the heap through the inspector.
+function debuggerAttached() {
+  try {
+    return require('node:inspector').url() !== undefined;
+  } catch {
+    return false; // a Node.js without inspector
+  }
+}
+
+function releaseObjectIds() {
+  binding.releaseObjectIds();
+}
+
+function forkSupport() {
+  return { supported: false, reason: FORK_REASON };
+}
+
+module.exports = { writeHeapSnapshot, getHeapSnapshot, captureHeapSnapshot, releaseObjectIds, forkSupport };

@@ -1,0 +1,146 @@
+//! Long work on threads of its own: a promise outside, progress and cancellation on the way.
+
+use std::{
+    sync::{Arc, Condvar, Mutex, PoisonError},
+    time::Duration,
+};
+
+use napi::{
+    Env, Status,
+    bindgen_prelude::{FnArgs, Function, Object, ToNapiValue},
+    threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode},
+};
+use napi_derive::napi;
+
+use super::guard::{catch, guard, js_error};
+use crate::{
+    error::Result,
+    progress::{Progress, Report},
+    service,
+};
+
+type ProgressArgs = FnArgs<(&'static str, f64, f64)>;
+type ProgressFunction = ThreadsafeFunction<ProgressArgs, (), ProgressArgs, Status, false, true>;
+
+/// A piece of work that JavaScript can watch and cancel. One `Task` serves one call.
+#[napi]
+pub struct Task {
+    progress: Progress,
+}
+
+#[napi]
+impl Task {
+    /// `onProgress(phase, done, total)` is called on the JavaScript thread, at most every 50 ms.
+    #[napi(constructor)]
+    pub fn new(env: Env, on_progress: Option<Function<'_, ProgressArgs, ()>>) -> napi::Result<Self> {
+        let listener = match on_progress {
+            None => None,
+            Some(function) => Some(progress_function(&function)?),
+        };
+        guard(env, "Task", || {
+            Ok(Task {
+                progress: match listener {
+                    None => Progress::default(),
+                    Some(function) => Progress::with_listener(move |Report { phase, done, total }| {
+                        // Refused only when the environment is going: then nobody listens either.
+                        function
+                            .call((phase, done as f64, total as f64).into(), ThreadsafeFunctionCallMode::NonBlocking);
+                    }),
+                },
+            })
+        })
+    }
+
+    /// Asks the work to stop. It rejects with ERR_HEAPRS_ABORTED, usually within a few milliseconds.
+    #[napi]
+    pub fn cancel(&self, env: Env) -> napi::Result<()> {
+        guard(env, "Task.cancel", || {
+            self.progress.cancel();
+            Ok(())
+        })
+    }
+}
+
+impl Task {
+    pub(super) fn progress(&self) -> &Progress {
+        &self.progress
+    }
+}
+
+/// How long an environment that goes waits for its cancelled work, so that nothing half-done outlives the process.
+const TEARDOWN_LIMIT: Duration = Duration::from_secs(1);
+
+/// Runs `work` on a thread called `name` and returns the promise of its result.
+///
+/// The promise keeps the process alive until it settles. When the environment goes first, the work is cancelled and its
+/// result dropped. A panic in `work` rejects the promise.
+pub(super) fn run<'env, T>(
+    env: &'env Env,
+    name: &'static str,
+    progress: &Progress,
+    work: impl FnOnce(&Progress) -> Result<T> + Send + 'static,
+) -> napi::Result<Object<'env>>
+where
+    T: ToNapiValue + Send + 'static,
+{
+    let (deferred, promise) = env.create_deferred::<T, Box<dyn FnOnce(Env) -> napi::Result<T>>>()?;
+    let finished = Arc::new(Finished::default());
+    let hook = env.add_env_cleanup_hook((progress.clone(), finished.clone()), |(progress, finished)| {
+        progress.cancel();
+        finished.wait(TEARDOWN_LIMIT);
+    })?;
+    let hook = OnEnvThread(hook);
+    let progress = progress.clone();
+    // The thread owns the deferred; when no thread can be had, this side must still be able to reject.
+    let deferred = Arc::new(Mutex::new(Some(OnEnvThread((deferred, hook)))));
+    let settle = {
+        let deferred = deferred.clone();
+        move |result: Result<T>| {
+            finished.set();
+            let taken = deferred.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let Some(OnEnvThread((deferred, hook))) = taken else { return };
+            deferred.resolve(Box::new(move |env| {
+                let OnEnvThread(hook) = hook;
+                env.remove_env_cleanup_hook(hook)?;
+                result.map_err(|e| js_error(env, &e))
+            }));
+        }
+    };
+    let settle_here = settle.clone();
+    let started = service::spawn_thread(name, move || settle(catch(name, || work(&progress))));
+    if let Err(error) = started {
+        settle_here(Err(error));
+    }
+    Ok(promise)
+}
+
+/// Whether a thread is through with its work.
+#[derive(Default)]
+struct Finished {
+    done: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Finished {
+    fn set(&self) {
+        *self.done.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.changed.notify_all();
+    }
+
+    fn wait(&self, limit: Duration) {
+        let done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
+        // Over the limit the thread is left to itself: it touches nothing of the environment.
+        let _ = self.changed.wait_timeout_while(done, limit, |done| !*done);
+    }
+}
+
+/// Moves to another thread only to come back: the content is used on the environment's own thread alone.
+struct OnEnvThread<T>(T);
+
+// SAFETY: `run` only unwraps it inside the deferred's resolver, which napi calls on the environment's thread; until then it
+// is moved, never touched. `JsDeferred` itself may be used from any thread.
+unsafe impl<T> Send for OnEnvThread<T> {}
+
+fn progress_function(function: &Function<'_, ProgressArgs, ()>) -> napi::Result<ProgressFunction> {
+    function.build_threadsafe_function().callee_handled::<false>().weak::<true>().build()
+}
