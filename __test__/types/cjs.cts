@@ -1,0 +1,35 @@
+// index.d.ts as a CommonJS consumer sees it. Checked by `npm run lint` (tsc), never run.
+
+import heaprs = require('heaprs')
+
+const file: string = heaprs.writeHeapSnapshot()
+heaprs.writeHeapSnapshot('a.heapsnapshot.gz', { exposeInternals: true })
+// @ts-expect-error unknown options are mistakes
+heaprs.writeHeapSnapshot(file, { exposeInternal: true })
+heaprs.getHeapSnapshot({ exposeNumericValues: true }).pipe(process.stdout)
+
+const detector: heaprs.LeakDetector = new heaprs.LeakDetector({ sensitivity: 'high', minGrowth: 1e6, cooldownMs: 1000 }).start()
+detector
+  .on('gc', (gc) => {
+    const kind: 'scavenge' | 'mark-sweep-compact' | 'incremental-marking' | 'weak-callbacks' | 'minor-mark-sweep' = gc.kind
+    const bytes: number = gc.usedAfter - gc.usedBefore + gc.external + gc.heapLimit
+    console.log(kind, bytes, gc.pauseMs.toFixed(), gc.timestamp)
+  })
+  .once('leak', (leak) => {
+    const start: Date = leak.start
+    console.log(start, leak.growth, leak.reason, leak.suspects[0]?.holder, leak.timeToLimitMs?.toFixed())
+  })
+// @ts-expect-error there is no such sensitivity
+new heaprs.LeakDetector({ sensitivity: 'extreme' })
+// @ts-expect-error there is no such event
+detector.on('leek', () => {})
+// @ts-expect-error a gc event has no growth
+detector.on('gc', (gc) => gc.growth)
+const running: boolean = detector.running
+// @ts-expect-error it says what is, nothing else
+detector.running = !running
+detector.stop()
+
+// As an emitter among others, for code that takes any.
+const emitter: import('node:events').EventEmitter = detector
+emitter.removeAllListeners()

@@ -1,0 +1,463 @@
+/**
+ * heaprs: memory diagnosis for Node.js in production.
+ *
+ * Sizes are bytes and times are milliseconds unless a name says otherwise. Every thrown error and every rejection is a
+ * {@link HeaprsError} with a stable `code`. Loading the package starts no thread, installs no signal handler and hooks no
+ * garbage collection; each function says what it costs.
+ *
+ * @packageDocumentation
+ */
+
+import { EventEmitter } from 'node:events'
+import { Readable } from 'node:stream'
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Errors
+
+/** What `error.code` may say. Codes are added to, never renamed. */
+export type HeaprsErrorCode =
+  /** An argument or option has the wrong type or an impossible value. */
+  | 'ERR_HEAPRS_INVALID_ARGUMENT'
+  /** The file or directory does not exist. */
+  | 'ERR_HEAPRS_NOT_FOUND'
+  /** The path is a directory, a device or a pipe where a regular file is needed. */
+  | 'ERR_HEAPRS_NOT_A_FILE'
+  /** The target exists and `overwrite` was not asked for. */
+  | 'ERR_HEAPRS_FILE_EXISTS'
+  /** The system refused the permission. */
+  | 'ERR_HEAPRS_PERMISSION'
+  /** The disk or quota is full, or free space fell below `minFreeDisk`. */
+  | 'ERR_HEAPRS_NO_SPACE'
+  /** Any other failure of the file system; the message carries the system's own. */
+  | 'ERR_HEAPRS_IO'
+  /** The file is readable but is no heap snapshot. */
+  | 'ERR_HEAPRS_NOT_A_SNAPSHOT'
+  /** The file ends before the snapshot does. */
+  | 'ERR_HEAPRS_TRUNCATED'
+  /** The file contradicts itself: lying counts, indices out of range, broken gzip. */
+  | 'ERR_HEAPRS_CORRUPT'
+  /** The work would need more memory than it may take. */
+  | 'ERR_HEAPRS_MEMORY_BUDGET'
+  /** Cancelled through an `AbortSignal`. */
+  | 'ERR_HEAPRS_ABORTED'
+  /** The deadline (`timeoutMs`) passed. */
+  | 'ERR_HEAPRS_TIMEOUT'
+  /** Used after `close()`. */
+  | 'ERR_HEAPRS_CLOSED'
+  /** No node has this id. */
+  | 'ERR_HEAPRS_NO_SUCH_NODE'
+  /** The feature does not work on this platform or runtime; the message says why. */
+  | 'ERR_HEAPRS_UNAVAILABLE'
+  /** V8 gave up on the snapshot. */
+  | 'ERR_HEAPRS_CAPTURE_FAILED'
+  /** A bug in heaprs (a caught panic): the operation failed, the process goes on. */
+  | 'ERR_HEAPRS_INTERNAL'
+
+/** The shape of every error that heaprs throws or rejects with. The message names what is at fault and what to do about it. */
+export interface HeaprsError extends Error {
+  code: HeaprsErrorCode
+  /** The file at fault, where there is one. */
+  file?: string
+  /** The byte at fault, counted in the uncompressed text of the snapshot, where one is known. */
+  offset?: number
+  /** The argument or option at fault (`'options.limit'`). */
+  argument?: string
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Capture
+
+/** The options of `v8.writeHeapSnapshot` and `v8.getHeapSnapshot`. */
+export interface HeapSnapshotOptions {
+  /** Show V8's internal objects. Default false. */
+  exposeInternals?: boolean
+  /** Show numeric values as nodes of their own. Default false. */
+  exposeNumericValues?: boolean
+}
+
+/**
+ * Writes a snapshot of this thread's heap, as `v8.writeHeapSnapshot` does: same naming, same options, same return value, and it
+ * overwrites. A name that ends in `.gz` is compressed while it is written.
+ *
+ * Blocks the thread for as long as V8 walks the heap: about a second for each 300,000 to 400,000 objects. V8 needs 500 to 600 bytes
+ * an object meanwhile. Afterwards V8 keeps tracking where objects move, which makes allocation 5 to 10 times slower until the process
+ * ends or {@link releaseObjectIds} is called; in exchange, object ids compare with earlier and later snapshots.
+ *
+ * @param filename Default: `Heap.{yyyymmdd}.{hhmmss}.{pid}.{threadId}.{seq}.heapsnapshot` in `--diagnostic-dir`, else in the working directory.
+ * @returns the name of the file.
+ */
+export function writeHeapSnapshot(filename?: string | Buffer | URL, options?: HeapSnapshotOptions): string
+
+/**
+ * A stream of a snapshot of this thread's heap, as `v8.getHeapSnapshot` gives. The heap is walked in this call (cost and after-effect as in
+ * {@link writeHeapSnapshot}); the text waits compressed in memory, about a fifth of its length, until it is read.
+ */
+export function getHeapSnapshot(options?: HeapSnapshotOptions): Readable
+
+/**
+ * Writes a snapshot of this thread's heap to a file.
+ *
+ * The file appears under its final name only when it is complete (temporary name in the same folder, fsync, rename), with mode 0600. A
+ * failed or aborted capture leaves nothing behind. Captures of one thread queue up. A pending promise keeps the process alive.
+ *
+ * In this version every capture is `inline`: JavaScript stands still while V8 walks the heap (see {@link writeHeapSnapshot}),
+ * compression and writing happen on another thread. Unless `comparableIds` is set, what V8 leaves behind is undone at the end, so that
+ * allocation is as fast as before.
+ */
+export function captureHeapSnapshot(options?: CaptureOptions): Promise<CaptureResult>
+
+export interface CaptureOptions extends HeapSnapshotOptions {
+  /** Where to. Default: a generated name (see {@link writeHeapSnapshot}) in `directory`. */
+  file?: string
+  /** For generated names; not together with `file`. Default: `--diagnostic-dir`, else the working directory. */
+  directory?: string
+  /**
+   * `'auto'` (default) is `'inline'` in this version, and the result's `fallbackReason` says so. `'fork'` is not there yet (see
+   * {@link forkSupport}): it rejects with `ERR_HEAPRS_UNAVAILABLE`.
+   */
+  mode?: 'auto' | 'fork' | 'inline'
+  /** gzip. Default: true when `file` ends in `.gz` or no `file` is given. */
+  compress?: boolean
+  /** Keep object ids, so that they match those of other captures with this option, at the price of {@link releaseObjectIds}. Default false. */
+  comparableIds?: boolean
+  /** Not there yet: anything but `false` rejects with `ERR_HEAPRS_UNAVAILABLE`. A snapshot holds the strings of the heap, secrets too. */
+  redact?: boolean | 'names'
+  /** Not there yet: rejects with `ERR_HEAPRS_UNAVAILABLE`. */
+  quota?: { maxFiles?: number; maxBytes?: number }
+  /** Replace an existing file. Default false: `ERR_HEAPRS_FILE_EXISTS`. */
+  overwrite?: boolean
+  /** For the whole capture. Default 10 minutes. */
+  timeoutMs?: number
+  /** Refuse to start, and stop, below this many free bytes on the disk. Default 256 MiB. */
+  minFreeDisk?: number
+  /** Cancels: `ERR_HEAPRS_ABORTED`. Heard while writing, and before the walk; V8's walk itself holds the thread. */
+  signal?: AbortSignal
+  onProgress?: (progress: { phase: 'heap' | 'write'; done: number; total: number }) => void
+}
+
+export interface CaptureResult {
+  file: string
+  /** Size of the file. */
+  fileBytes: number
+  /** Size of the snapshot's text, before compression. */
+  snapshotBytes: number
+  nodes: number
+  edges: number
+  mode: 'fork' | 'inline'
+  /** Why `'auto'` did not fork. */
+  fallbackReason?: string
+  /** How long the JavaScript thread was stopped. */
+  pauseMs: number
+  /** From the call to the finished file. */
+  durationMs: number
+  attempts: number
+}
+
+/**
+ * Ends V8's tracking of object ids in this thread, which any snapshot, heaprs's or not, switches on for good and which makes allocation 5 to
+ * 10 times slower. Ids of later snapshots don't match earlier ones. Takes a few milliseconds. Not while an allocation timeline runs or a
+ * debugger is attached: they need the ids.
+ */
+export function releaseObjectIds(): void
+
+/** Whether captures by fork work here, and if not, why. */
+export function forkSupport(): { supported: boolean; reason?: string }
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Leak detection
+
+/**
+ * Watches the garbage collections of this thread and tells when the heap grows as a leak does.
+ *
+ * Sizes are taken inside V8's GC callbacks (under 20 microseconds each) and delivered afterwards; between collections nothing runs. A detector never
+ * keeps the process alive. Nothing is hooked before {@link start}.
+ *
+ * @example
+ * const { LeakDetector } = require('heaprs')
+ * new LeakDetector().on('leak', (leak) => console.warn(leak.reason, leak.growthPerHour)).start()
+ */
+export class LeakDetector extends EventEmitter {
+  constructor(options?: LeakDetectorOptions)
+  /** Hooks the collections. On a runtime without V8's symbols: throws `ERR_HEAPRS_UNAVAILABLE`. */
+  start(): this
+  /** Unhooks them and forgets what was observed. */
+  stop(): void
+  readonly running: boolean
+
+  on<E extends keyof LeakDetectorEvents>(event: E, listener: (...args: LeakDetectorEvents[E]) => void): this
+  once<E extends keyof LeakDetectorEvents>(event: E, listener: (...args: LeakDetectorEvents[E]) => void): this
+  off<E extends keyof LeakDetectorEvents>(event: E, listener: (...args: LeakDetectorEvents[E]) => void): this
+  addListener<E extends keyof LeakDetectorEvents>(event: E, listener: (...args: LeakDetectorEvents[E]) => void): this
+  removeListener<E extends keyof LeakDetectorEvents>(event: E, listener: (...args: LeakDetectorEvents[E]) => void): this
+}
+
+/** What a detector emits. The `leak` and `gc` events are also published on `diagnostics_channel` as `heaprs:leak` and `heaprs:gc`. */
+export interface LeakDetectorEvents {
+  /** Every garbage collection, young ones too. */
+  gc: [event: GcEvent]
+  /** Every full collection. */
+  stats: [stats: GcStats]
+  /** A trend that may be a leak, at once. */
+  suspicion: [report: LeakReport]
+  /** A leak. */
+  leak: [report: LeakReport]
+}
+
+export interface LeakDetectorOptions {
+  /**
+   * Default `'medium'`: windows of about an hour, for production. `'low'`: longer. `'high'`: seconds, for tests and for hunting a leak, with more false
+   * alarms on programs that are still warming up.
+   */
+  sensitivity?: 'low' | 'medium' | 'high'
+  /** Less growth than this over the window is never a leak. */
+  minGrowth?: number
+  /** At most one `leak` in this time. Default 10 minutes. */
+  cooldownMs?: number
+}
+
+/** One garbage collection. Sizes are V8's, taken in its prologue and epilogue callbacks. */
+export interface GcEvent {
+  kind: 'scavenge' | 'mark-sweep-compact' | 'incremental-marking' | 'weak-callbacks' | 'minor-mark-sweep'
+  /** Between the two callbacks. */
+  pauseMs: number
+  usedBefore: number
+  usedAfter: number
+  /** The size at which V8 ends the process. */
+  heapLimit: number
+  /** Off-heap memory that V8 knows of (ArrayBuffers, external strings). */
+  external: number
+  timestamp: number
+}
+
+/** Over the collections seen since `start()`, in memwatch's terms and camelCase. Sizes are of the heap after a full collection. */
+export interface GcStats {
+  /** Full collections. */
+  numFullGc: number
+  /** Young collections. */
+  numIncGc: number
+  /** Like memwatch's: a smoothed share by which the base grows or shrinks. */
+  usageTrend: number
+  estimatedBase: number
+  currentBase: number
+  min: number
+  max: number
+}
+
+export interface LeakReport {
+  start: Date
+  end: Date
+  /** Bytes, from `start` to `end`. */
+  growth: number
+  /** One sentence: what was seen, over how long. */
+  reason: string
+  /** Collections in the window. */
+  gcs: number
+  growthPerHour: number
+  /** 0 to 1. */
+  confidence: number
+  heapUsed: number
+  heapLimit: number
+  /** At this pace; null when it can't be told. */
+  timeToLimitMs: number | null
+  /** Empty in this version: the verdict is by trend. {@link captureHeapSnapshot} and {@link analyze} say what grew. */
+  suspects: LeakSuspect[]
+  diagnosis: { method: 'fork' | 'sampling' | 'none'; reason?: string; pauseMs: number; childCpuMs: number; peakBytes: number }
+  /** Empty in this version. */
+  files: string[]
+}
+
+export interface LeakSuspect {
+  className: string
+  countDelta: number
+  sizeDelta: number
+  retainedDelta: number
+  /** The container that grows, as a path from a root. */
+  holder: string
+  retainingPath: { edge: string; node: string; id: number }[]
+  allocationStack?: { function: string; url: string; line: number; column: number }[]
+  /** One sentence a person can act on. */
+  explanation: string
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Analysis
+
+/** What every long operation takes. */
+export interface TaskOptions {
+  /** Cancels: the promise rejects with `ERR_HEAPRS_ABORTED`. */
+  signal?: AbortSignal
+  /** At most every 50 ms. `total` is 0 where it is not known. */
+  onProgress?: (progress: { phase: string; done: number; total: number }) => void
+}
+
+export interface OpenOptions extends TaskOptions {
+  /** Bytes the analysis may take; `ERR_HEAPRS_MEMORY_BUDGET` instead of more. Default: no limit. */
+  maxMemory?: number
+}
+
+export interface Page {
+  /** Rows to leave out. Default 0. */
+  offset?: number
+  /** Rows at most. */
+  limit?: number
+}
+
+/**
+ * Reads a `.heapsnapshot` or `.heaptimeline` of Node.js or Chrome, plain or gzipped, and computes what Chrome DevTools computes: self sizes,
+ * distances, dominators, retained sizes, classes. The numbers are DevTools', to the byte.
+ *
+ * Runs on a thread of its own. The snapshot stays in this process's memory (outside the JavaScript heap) until `close()`.
+ *
+ * Rejects with `ERR_HEAPRS_NOT_FOUND`, `…_NOT_A_FILE`, `…_NOT_A_SNAPSHOT`, `…_TRUNCATED`, `…_CORRUPT`, `…_MEMORY_BUDGET`; the message names
+ * the file and the byte.
+ */
+export function openSnapshot(file: string, options?: OpenOptions): Promise<Snapshot>
+
+/** A snapshot in memory, from {@link openSnapshot}. After `close()`, every use is `ERR_HEAPRS_CLOSED`. */
+export class Snapshot {
+  private constructor()
+  /** Id of the root node. */
+  readonly root: number
+  readonly info: SnapshotInfo
+  /** DevTools' Statistics view. */
+  statistics(): Statistics
+  /** The node with this id, as `@12345` in DevTools; null when there is none. */
+  node(id: number): NodeRow | null
+  /** DevTools' Summary view: one row a class, retained size descending. */
+  summary(options?: SummaryOptions): Promise<ClassRow[]>
+  /** The objects of one class row, by its `key`, retained size descending. */
+  instances(key: string, options?: Page & TaskOptions): Promise<NodeRow[]>
+  /** Outgoing edges, DevTools' Containment view. */
+  references(id: number, options?: Page & TaskOptions): Promise<EdgeRow[]>
+  /** Incoming edges, nearest to a root first, DevTools' Retainers view. */
+  retainers(id: number, options?: Page & TaskOptions): Promise<EdgeRow[]>
+  /** Children in the dominator tree, retained size descending. */
+  dominated(id: number, options?: Page & TaskOptions): Promise<NodeRow[]>
+  /** Paths from a root to the node, shortest first. */
+  retainingPaths(id: number, options?: { limit?: number } & TaskOptions): Promise<PathStep[][]>
+  /** Every node at once, by ordinal (position in the file). */
+  columns(options?: TaskOptions): Promise<Columns>
+  /** Gives the memory back. A call under way rejects with `ERR_HEAPRS_CLOSED`. */
+  close(): void
+  [Symbol.dispose](): void
+}
+
+export interface SnapshotInfo {
+  nodes: number
+  edges: number
+  strings: number
+  /** DevTools' total: all self sizes plus `extraNativeBytes`. The 100 % of every share. */
+  totalSize: number
+  /** Native memory that V8 states in the header (Node.js 24 and later), else 0. */
+  extraNativeBytes: number
+  file: string
+}
+
+/** Sizes of DevTools' Statistics view. */
+export interface Statistics {
+  total: number
+  v8heap: { total: number; code: number; strings: number; jsArrays: number; system: number }
+  native: { total: number; typedArrays: number }
+}
+
+/** Node types as in the file. */
+export type NodeType =
+  | 'hidden'
+  | 'array'
+  | 'string'
+  | 'object'
+  | 'code'
+  | 'closure'
+  | 'regexp'
+  | 'number'
+  | 'native'
+  | 'synthetic'
+  | 'concatenated string'
+  | 'sliced string'
+  | 'symbol'
+  | 'bigint'
+  | 'object shape'
+  | 'wasm object'
+  | (string & {})
+
+/** Edge types as in the file. */
+export type EdgeType = 'context' | 'element' | 'property' | 'internal' | 'hidden' | 'shortcut' | 'weak' | 'invisible' | (string & {})
+
+export interface NodeRow {
+  id: number
+  name: string
+  /** The class row it belongs to; plain objects are named by their properties, as `{id, name}`. */
+  className: string
+  type: NodeType
+  /** As DevTools counts it: pieces that only this object uses are its own. */
+  selfSize: number
+  /** What would be free without it. */
+  retainedSize: number
+  /** Steps from a root; 100,000,000 and more: only V8 itself reaches it; negative: nothing does. */
+  distance: number
+  /** Detached from the document (Chrome) or from its JavaScript object (Node.js's own handles). */
+  detached: boolean
+  /** Id of the node that everything to this one leads through. */
+  dominator: number
+  edgeCount: number
+}
+
+export interface EdgeRow {
+  type: EdgeType
+  /** Property or variable name; an index for elements and hidden edges. */
+  name: string | number
+  /** The other end. */
+  node: NodeRow
+}
+
+export interface ClassRow {
+  /** For {@link Snapshot.instances}. Classes of the same name from different scripts have different keys. */
+  key: string
+  name: string
+  count: number
+  /** The least of its objects'. */
+  distance: number
+  selfSize: number
+  /** Without counting an object twice that another one of the class retains. */
+  retainedSize: number
+}
+
+export interface SummaryOptions extends Page, TaskOptions {
+  /** Only classes whose name contains this text, in any case. */
+  search?: string
+}
+
+export interface PathStep {
+  // PENDING graph
+}
+
+/** Typed arrays by ordinal, copies of their own. */
+export interface Columns {
+  id: Float64Array
+  selfSize: Float64Array
+  retainedSize: Float64Array
+  distance: Int32Array
+  /** Ordinal, not id. */
+  dominator: Uint32Array
+  /** Into `classNames`. */
+  classIndex: Uint32Array
+  classNames: string[]
+}
+
+/**
+ * Reads a snapshot and reports where its memory is: totals and the classes that retain most. Cost as {@link openSnapshot}; the snapshot is
+ * closed at the end.
+ */
+export function analyze(file: string, options?: AnalyzeOptions): Promise<Report>
+
+export interface AnalyzeOptions extends OpenOptions {
+  /** Class rows at most. */
+  limit?: number
+}
+
+/** One report in several forms. */
+export class Report {
+  private constructor()
+  toJSON(): object
+  toText(options?: { color?: boolean; width?: number }): string
+}
