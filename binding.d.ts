@@ -19,6 +19,8 @@ export declare class SnapshotText {
 export declare class Task {
   /** `onProgress(phase, done, total)` is called on the JavaScript thread, at most every 50 ms. */
   constructor(onProgress?: ((arg: ProgressArgs) => void) | undefined | null)
+  /** For a process that is about to exit: cancels, and waits up to a second until nothing half-done is left. */
+  abandon(): void
   /** Asks the work to stop. It rejects with ERR_HEAPRS_ABORTED, usually within a few milliseconds. */
   cancel(): void
 }

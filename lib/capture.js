@@ -3,12 +3,11 @@
 
 const fs = require('node:fs');
 const path = require('node:path');
-const v8 = require('node:v8');
 const { Readable } = require('node:stream');
 const { fileURLToPath } = require('node:url');
-const binding = require('../binding.js');
 const { aborted, fail } = require('./errors.js');
 const { defaultName, diagnosticDir, inDirectory } = require('./naming.js');
+const { native } = require('./native.js');
 const { runTask, taskOptions } = require('./task.js');
 const check = require('./validate.js');
 
@@ -53,7 +52,7 @@ function writeHeapSnapshot(filename, options) {
     releaseObjectIds: false,
   };
   withoutSymbols(request);
-  binding.writeHeapSnapshot(request);
+  native().writeHeapSnapshot(request);
   return name;
 }
 
@@ -65,8 +64,8 @@ function toPath(filename) {
 
 function getHeapSnapshot(options) {
   const { exposeInternals = false, exposeNumericValues = false } = check.options(options, v8Options);
-  if (binding.unavailableFeatures().snapshot) return v8.getHeapSnapshot({ exposeInternals, exposeNumericValues });
-  let text = binding.heapSnapshotText(exposeInternals, exposeNumericValues);
+  if (native().unavailableFeatures().snapshot) return require('node:v8').getHeapSnapshot({ exposeInternals, exposeNumericValues });
+  let text = native().heapSnapshotText(exposeInternals, exposeNumericValues);
   return new Readable({
     read() {
       try {
@@ -132,7 +131,7 @@ async function capture(options) {
     try {
       const summary = await runTask(options, (task) => {
         const pauseMs = withoutSymbols(request);
-        return binding.captureHeapSnapshot(request, task).then((s) => ({ ...s, pauseMs: s.pauseMs + pauseMs }));
+        return native().captureHeapSnapshot(request, task).then((s) => ({ ...s, pauseMs: s.pauseMs + pauseMs }));
       });
       return {
         file: request.file,
@@ -153,12 +152,12 @@ async function capture(options) {
 // Where V8's symbols can't be used, V8 writes the file itself through node:v8, beside the target and readable by nobody
 // else, and the native side takes it from there. Returns how long that stopped JavaScript, in milliseconds.
 function withoutSymbols(request) {
-  if (!binding.unavailableFeatures().snapshot) return 0;
-  const temporary = path.join(path.dirname(request.file), `.heaprs-${process.pid}-${binding.nextSequence()}.tmp`);
+  if (!native().unavailableFeatures().snapshot) return 0;
+  const temporary = path.join(path.dirname(request.file), `.heaprs-${process.pid}-${native().nextSequence()}.tmp`);
   const start = performance.now();
   try {
     fs.closeSync(fs.openSync(temporary, 'wx', 0o600));
-    v8.writeHeapSnapshot(temporary, { exposeInternals: request.exposeInternals, exposeNumericValues: request.exposeNumericValues });
+    require('node:v8').writeHeapSnapshot(temporary, { exposeInternals: request.exposeInternals, exposeNumericValues: request.exposeNumericValues });
   } catch (error) {
     fs.rmSync(temporary, { force: true });
     throw fromSystem(error, request.file);
@@ -182,7 +181,7 @@ function debuggerAttached() {
 }
 
 function releaseObjectIds() {
-  binding.releaseObjectIds();
+  native().releaseObjectIds();
 }
 
 function forkSupport() {

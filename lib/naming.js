@@ -2,15 +2,15 @@
 // Where files go and what they are called when nobody says: as V8's own dumps.
 
 const path = require('node:path');
-const { threadId } = require('node:worker_threads');
-const binding = require('../binding.js');
+const { native } = require('./native.js');
 
 // Heap.{yyyymmdd}.{hhmmss}.{pid}.{threadId}.{seq}.heapsnapshot, in local time.
 function defaultName(now = new Date()) {
+  const { threadId } = require('node:worker_threads');
   const two = (n) => String(n).padStart(2, '0');
   const date = `${now.getFullYear()}${two(now.getMonth() + 1)}${two(now.getDate())}`;
   const time = `${two(now.getHours())}${two(now.getMinutes())}${two(now.getSeconds())}`;
-  const seq = String(binding.nextSequence()).padStart(3, '0');
+  const seq = String(native().nextSequence()).padStart(3, '0');
   return `Heap.${date}.${time}.${process.pid}.${threadId}.${seq}.heapsnapshot`;
 }
 

@@ -1,8 +1,8 @@
 'use strict';
 // One call of a long operation: its AbortSignal, its progress callback, its native task.
 
-const binding = require('../binding.js');
 const { aborted } = require('./errors.js');
+const { native } = require('./native.js');
 const { abortSignal, callback } = require('./validate.js');
 
 // The options every long operation takes.
@@ -22,9 +22,10 @@ async function runTask({ signal, onProgress }, start) {
       task.cancel();
     }
   });
-  const task = new binding.Task(report);
+  const task = new (native().Task)(report);
   const cancel = () => task.cancel();
   if (signal) signal.addEventListener('abort', cancel, { once: true });
+  abandonAtExit(task);
   try {
     return await start(task);
   } catch (error) {
@@ -32,8 +33,23 @@ async function runTask({ signal, onProgress }, start) {
     if (error.code === 'ERR_HEAPRS_ABORTED' && signal && signal.aborted) throw aborted(signal);
     throw error;
   } finally {
+    running.delete(task);
+    if (running.size === 0) process.removeListener('exit', abandonAll);
     if (signal) signal.removeEventListener('abort', cancel);
   }
+}
+
+// process.exit() runs no cleanup hooks of addons: what is running then is cancelled here, so that nothing half-written stays.
+const running = new Set();
+
+function abandonAtExit(task) {
+  if (running.size === 0) process.on('exit', abandonAll);
+  running.add(task);
+}
+
+function abandonAll() {
+  for (const task of running) task.cancel();
+  for (const task of running) task.abandon();
 }
 
 module.exports = { runTask, taskOptions };

@@ -110,7 +110,7 @@ pub fn capture_heap_snapshot<'env>(env: &'env Env, request: CaptureRequest, task
     let Job { target, source, walk, .. } = job;
     let pause = Arc::new(OnceLock::new());
     let told = pause.clone();
-    let promise = task::run(env, "write", task.progress(), move |progress| {
+    let promise = task::run(env, "write", task, move |progress| {
         let (file_bytes, summary) = finish_file(writing, target, source, progress)?;
         Ok(capture_summary(file_bytes, summary, told.get().copied().unwrap_or_default()))
     })?;

@@ -26,6 +26,7 @@ type ProgressFunction = ThreadsafeFunction<ProgressArgs, (), ProgressArgs, Statu
 #[napi]
 pub struct Task {
     progress: Progress,
+    finished: Arc<Finished>,
 }
 
 #[napi]
@@ -47,7 +48,18 @@ impl Task {
                             .call((phase, done as f64, total as f64).into(), ThreadsafeFunctionCallMode::NonBlocking);
                     }),
                 },
+                finished: Arc::default(),
             })
+        })
+    }
+
+    /// For a process that is about to exit: cancels, and waits up to a second until nothing half-done is left.
+    #[napi]
+    pub fn abandon(&self, env: Env) -> napi::Result<()> {
+        guard(env, "Task.abandon", || {
+            self.progress.cancel();
+            self.finished.wait(TEARDOWN_LIMIT);
+            Ok(())
         })
     }
 
@@ -61,36 +73,29 @@ impl Task {
     }
 }
 
-impl Task {
-    pub(super) fn progress(&self) -> &Progress {
-        &self.progress
-    }
-}
-
 /// How long an environment that goes waits for its cancelled work, so that nothing half-done outlives the process.
 const TEARDOWN_LIMIT: Duration = Duration::from_secs(1);
 
 /// Runs `work` on a thread called `name` and returns the promise of its result.
 ///
-/// The promise keeps the process alive until it settles. When the environment goes first, the work is cancelled and its
-/// result dropped. A panic in `work` rejects the promise.
+/// One `task` serves one call. The promise keeps the process alive until it settles. When the environment goes first, the
+/// work is cancelled and its result dropped. A panic in `work` rejects the promise.
 pub(super) fn run<'env, T>(
     env: &'env Env,
     name: &'static str,
-    progress: &Progress,
+    task: &Task,
     work: impl FnOnce(&Progress) -> Result<T> + Send + 'static,
 ) -> napi::Result<Object<'env>>
 where
     T: ToNapiValue + Send + 'static,
 {
     let (deferred, promise) = env.create_deferred::<T, Box<dyn FnOnce(Env) -> napi::Result<T>>>()?;
-    let finished = Arc::new(Finished::default());
+    let (progress, finished) = (task.progress.clone(), task.finished.clone());
     let hook = env.add_env_cleanup_hook((progress.clone(), finished.clone()), |(progress, finished)| {
         progress.cancel();
         finished.wait(TEARDOWN_LIMIT);
     })?;
     let hook = OnEnvThread(hook);
-    let progress = progress.clone();
     // The thread owns the deferred; when no thread can be had, this side must still be able to reject.
     let deferred = Arc::new(Mutex::new(Some(OnEnvThread((deferred, hook)))));
     let settle = {
