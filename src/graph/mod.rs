@@ -1,1 +1,125 @@
-//! (being written)
+//! Columns to graph: who is reachable, how far, who dominates whom, and how much each node retains.
+//!
+//! The numbers are those of Chrome DevTools, to the byte. Everything here is iterative (a linked list of millions of
+//! nodes is an ordinary heap) and linear or nearly so in nodes and edges. Nodes and edges are ordinals (`u32`).
+
+mod bits;
+mod detached;
+mod distances;
+pub(crate) use distances::parse_int;
+mod dominators;
+mod essential;
+mod flags;
+mod ids;
+pub(crate) mod paths;
+mod retained;
+pub(crate) mod retainers;
+mod shallow;
+pub(crate) mod steps;
+mod weakmap;
+
+use std::sync::OnceLock;
+
+pub use bits::BitSet;
+pub use detached::{DETACHED_PREFIX, DomStates};
+pub use dominators::{Children, DominatorTree};
+pub use ids::IdIndex;
+
+pub use retained::RetainedSizes;
+pub use retainers::Retainers;
+pub use weakmap::WeakMapNames;
+
+use crate::{error::Result, progress::Progress, snapshot::Snapshot};
+
+/// The distance of a node that no search reached.
+pub const NO_DISTANCE: i32 = -5;
+
+/// Distances from here on belong to nodes that only synthetic roots reach; people see none.
+pub const SYSTEM_DISTANCE: i32 = 100_000_000;
+
+/// What the edges of a snapshot mean: a column for each number that DevTools shows of a node.
+pub struct Graph {
+    states: DomStates,
+    self_size: Vec<u32>,
+    distance: Vec<i32>,
+    dominator: Vec<u32>,
+    retained: RetainedSizes,
+    ids: IdIndex,
+    retainers: OnceLock<Retainers>,
+}
+
+impl Graph {
+    /// Computes every column, phase by phase; what a phase needs only for itself is gone before the next one starts.
+    pub fn compute(snapshot: &Snapshot, progress: &Progress) -> Result<Graph> {
+        let states = DomStates::compute(snapshot, progress)?;
+        let weak_maps = WeakMapNames::find(snapshot, progress)?;
+        let (dominator, order) = {
+            let page_owned = flags::page_owned(snapshot, progress)?;
+            let essential = essential::Essential::new(snapshot, &weak_maps, &page_owned);
+            let tree = DominatorTree::compute(snapshot, &essential, progress)?;
+            (tree.dominator, tree.order)
+        };
+        let self_size = shallow::self_sizes(snapshot, &states, progress)?;
+        let retained = RetainedSizes::compute(snapshot.root(), &self_size, &dominator, &order, progress)?;
+        drop(order);
+        let distance = distances::compute(snapshot, &weak_maps, progress)?;
+        drop(weak_maps);
+        let ids = IdIndex::build(snapshot, progress)?;
+        Ok(Graph { states, self_size, distance, dominator, retained, ids, retainers: OnceLock::new() })
+    }
+
+    /// DOM states, and which nodes are renamed for them.
+    pub fn states(&self) -> &DomStates {
+        &self.states
+    }
+
+    /// A node's own bytes, after DevTools' transfers from internal pieces to their owners.
+    pub fn self_size(&self, node: u32) -> u32 {
+        self.self_size[node as usize]
+    }
+
+    /// A node's distance from the user roots, [`NO_DISTANCE`], or from [`SYSTEM_DISTANCE`] up.
+    pub fn distance(&self, node: u32) -> i32 {
+        self.distance[node as usize]
+    }
+
+    /// A node's immediate dominator; the root's is the root.
+    pub fn dominator(&self, node: u32) -> u32 {
+        self.dominator[node as usize]
+    }
+
+    /// The dominators of all nodes.
+    pub fn dominators(&self) -> &[u32] {
+        &self.dominator
+    }
+
+    /// The bytes that would be freed with a node.
+    pub fn retained_size(&self, node: u32) -> u64 {
+        self.retained.get(node)
+    }
+
+    /// From ids to nodes.
+    pub fn ids(&self) -> &IdIndex {
+        &self.ids
+    }
+
+    /// The reversed edges, built when they are first asked for: no number above needs them.
+    pub fn retainers(&self, snapshot: &Snapshot, progress: &Progress) -> Result<&Retainers> {
+        if let Some(built) = self.retainers.get() {
+            return Ok(built);
+        }
+        // Two threads may both build them; one result is kept. A lock would make one wait beyond its cancellation.
+        let built = Retainers::build(snapshot, progress)?;
+        Ok(self.retainers.get_or_init(|| built))
+    }
+
+    /// Bytes that the columns take.
+    pub fn memory(&self) -> u64 {
+        let columns = 4 * (self.self_size.capacity() + self.distance.capacity() + self.dominator.capacity());
+        columns as u64
+            + self.states.memory()
+            + self.retained.memory()
+            + self.ids.memory()
+            + self.retainers.get().map_or(0, Retainers::memory)
+    }
+}

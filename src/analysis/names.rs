@@ -1,0 +1,143 @@
+//! Names as DevTools shows them: of concatenated strings, of plain objects, of edges.
+
+use super::{
+    interfaces::is_plain,
+    text::{JsString, format_property, utf16_len},
+};
+use crate::{
+    graph::{DETACHED_PREFIX, DomStates},
+    snapshot::{Edge, EdgeType, JsStr, NodeType, Snapshot},
+};
+
+/// A concatenated string is put together up to this length.
+const MAX_STRING: usize = 1024;
+/// Parts looked at for it; without a limit, a file in which a string contains itself would have no end.
+const MAX_PARTS: usize = 100_000;
+/// A plain object's properties are listed up to this length.
+const MAX_PROPERTIES: usize = 100;
+
+/// A node's name.
+pub(crate) fn node(snapshot: &Snapshot, states: &DomStates, node: u32) -> JsString {
+    if snapshot.node_type(node) == NodeType::ConcatenatedString {
+        concatenated(snapshot, states, node)
+    } else if is_plain(snapshot, node) {
+        plain_object(snapshot, node)
+    } else {
+        raw(snapshot, states, node)
+    }
+}
+
+/// A node's name without anything put together for it.
+pub(crate) fn raw(snapshot: &Snapshot, states: &DomStates, node: u32) -> JsString {
+    let mut name = JsString::from(if states.is_renamed(snapshot, node) { DETACHED_PREFIX } else { "" });
+    name.push(snapshot.node_name(node));
+    name
+}
+
+/// The parts of a concatenated string, from left to right.
+fn concatenated(snapshot: &Snapshot, states: &DomStates, node: u32) -> JsString {
+    let mut name = JsString::default();
+    let mut length = 0;
+    let mut stack = vec![node];
+    for _ in 0..MAX_PARTS {
+        if length >= MAX_STRING {
+            break;
+        }
+        let Some(node) = stack.pop() else { break };
+        if snapshot.node_type(node) != NodeType::ConcatenatedString {
+            let part = raw(snapshot, states, node);
+            length += utf16_len(part.as_js_str());
+            name.push(part.as_js_str());
+            continue;
+        }
+        // As in DevTools, node 0 stands for a half that is missing; it is the root, whose name is empty.
+        let (mut first, mut second) = (0, 0);
+        for edge in snapshot.edges(node).filter(|edge| edge.kind == EdgeType::Internal) {
+            let edge_name = snapshot.strings().get(edge.name_or_index);
+            if edge_name.is("first") {
+                first = edge.to;
+            } else if edge_name.is("second") {
+                second = edge.to;
+            }
+            if first != 0 && second != 0 {
+                break;
+            }
+        }
+        stack.extend([second, first]);
+    }
+    name
+}
+
+/// `{first, second, …, last}`: properties taken from both ends in turn.
+fn plain_object(snapshot: &Snapshot, node: u32) -> JsString {
+    let range = snapshot.edge_range(node);
+    let (mut next, mut end) = (range.start, range.end);
+    let (mut front, mut back) = (JsString::default(), JsString::default());
+    let mut from_end = false;
+    let empty = |text: &JsString| text.as_bytes().is_empty();
+    while next < end {
+        let edge = snapshot.edge(if from_end { end - 1 } else { next });
+        let property = (edge.kind == EdgeType::Property)
+            .then(|| snapshot.strings().get(edge.name_or_index))
+            .filter(|name| !name.is("__proto__"));
+        if let Some(property) = property {
+            let text = format_property(property);
+            let length = 2 + [front.as_js_str(), back.as_js_str(), JsStr(&text)].map(utf16_len).iter().sum::<usize>();
+            if !empty(&front) && length > MAX_PROPERTIES {
+                break;
+            }
+            if from_end {
+                let rest = std::mem::replace(&mut back, JsStr(&text).into());
+                back.push_str(if empty(&rest) { "" } else { ", " });
+                back.push(rest.as_js_str());
+            } else {
+                front.push_str(if empty(&front) { "" } else { ", " });
+                front.push(JsStr(&text));
+            }
+        }
+        if from_end {
+            end -= 1;
+        } else {
+            next += 1;
+        }
+        from_end ^= property.is_some();
+    }
+    let mut name = JsString::from("{");
+    name.push(front.as_js_str());
+    name.push_str(if next < end { ", …" } else { "" });
+    name.push_str(if empty(&back) { "" } else { ", " });
+    name.push(back.as_js_str());
+    name.push_str("}");
+    name
+}
+
+/// An edge's name: a number in decimal for those that have no string.
+pub(crate) fn edge(snapshot: &Snapshot, edge: Edge) -> JsString {
+    if edge.kind.has_index_name() {
+        return JsString::from(&*edge.name_or_index.to_string());
+    }
+    let name = snapshot.strings().get(edge.name_or_index);
+    // DevTools shows a shortcut that begins with a number as that number.
+    if edge.kind == EdgeType::Shortcut {
+        let number = crate::graph::parse_int(name.as_bytes());
+        if number.abs() < 9e15 {
+            return JsString::from(&*format!("{}", number as i64));
+        }
+    }
+    name.into()
+}
+
+/// An edge type as V8 spells it.
+pub(crate) fn edge_type(kind: EdgeType) -> &'static str {
+    match kind {
+        EdgeType::Context => "context",
+        EdgeType::Element => "element",
+        EdgeType::Property => "property",
+        EdgeType::Internal => "internal",
+        EdgeType::Hidden => "hidden",
+        EdgeType::Shortcut => "shortcut",
+        EdgeType::Weak => "weak",
+        EdgeType::Invisible => "invisible",
+        EdgeType::Unknown => "unknown",
+    }
+}

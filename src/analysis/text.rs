@@ -1,0 +1,215 @@
+//! Owned JavaScript strings: what names are made of.
+
+use std::{borrow::Cow, cmp::Ordering, fmt};
+
+use serde::{Serialize, Serializer};
+
+use crate::snapshot::JsStr;
+
+/// An owned JavaScript string in WTF-8: it can hold the half of a surrogate pair that V8 leaves when it cuts names.
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
+pub struct JsString(Vec<u8>);
+
+impl JsString {
+    /// The WTF-8 bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Borrowed.
+    pub fn as_js_str(&self) -> JsStr<'_> {
+        JsStr(&self.0)
+    }
+
+    /// For people: lone surrogates become U+FFFD.
+    pub fn to_string_lossy(&self) -> Cow<'_, str> {
+        self.as_js_str().to_string_lossy()
+    }
+
+    /// Appends; two halves of a surrogate pair that meet become one character.
+    pub fn push(&mut self, text: JsStr<'_>) {
+        let text = text.as_bytes();
+        if let ([.., 0xed, b @ 0xa0..=0xaf, c], [0xed, d @ 0xb0..=0xbf, e, ..]) = (&self.0[..], text) {
+            let high = u32::from(b & 0xf) << 6 | u32::from(c & 0x3f);
+            let low = u32::from(d & 0xf) << 6 | u32::from(e & 0x3f);
+            if let Some(joined) = char::from_u32(0x10000 + (high << 10) + low) {
+                self.0.truncate(self.0.len() - 3);
+                self.push_str(joined.encode_utf8(&mut [0; 4]));
+                self.0.extend_from_slice(&text[3..]);
+                return;
+            }
+        }
+        self.0.extend_from_slice(text);
+    }
+
+    /// Appends well-formed text.
+    pub fn push_str(&mut self, text: &str) {
+        self.0.extend_from_slice(text.as_bytes());
+    }
+}
+
+impl From<&str> for JsString {
+    fn from(text: &str) -> Self {
+        JsString(text.as_bytes().to_vec())
+    }
+}
+
+impl From<JsStr<'_>> for JsString {
+    fn from(text: JsStr<'_>) -> Self {
+        JsString(text.as_bytes().to_vec())
+    }
+}
+
+impl fmt::Debug for JsString {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.to_string_lossy(), f)
+    }
+}
+
+/// In JSON a lone surrogate becomes U+FFFD: JSON text is Unicode.
+impl Serialize for JsString {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.to_string_lossy())
+    }
+}
+
+/// Length in UTF-16 units, as JavaScript counts.
+pub fn utf16_len(text: JsStr<'_>) -> usize {
+    // A character of four bytes is a pair; all others, lone surrogates too, are one unit.
+    text.as_bytes().iter().map(|&b| usize::from(b & 0xc0 != 0x80) + usize::from(b >= 0xf0)).sum()
+}
+
+/// Order by UTF-16 units, as JavaScript's `<`.
+pub fn cmp_utf16(a: JsStr<'_>, b: JsStr<'_>) -> Ordering {
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    let Some(at) = a.iter().zip(b).position(|(a, b)| a != b) else { return a.len().cmp(&b.len()) };
+    // Back to where the character begins that differs.
+    let start = (0..=at).rev().find(|&i| a[i] & 0xc0 != 0x80 && b[i] & 0xc0 != 0x80).unwrap_or(0);
+    utf16_units(JsStr(&a[start..])).cmp(utf16_units(JsStr(&b[start..])))
+}
+
+/// The UTF-16 units, as JavaScript sees them.
+pub fn utf16_units(text: JsStr<'_>) -> impl Iterator<Item = u16> + '_ {
+    let mut rest = text.as_bytes().iter().map(|&b| u32::from(b));
+    let mut low = None;
+    std::iter::from_fn(move || {
+        if let Some(low) = low.take() {
+            return Some(low);
+        }
+        let lead = rest.next()?;
+        let mut more = |value: u32| value << 6 | rest.next().unwrap_or(0x80) & 0x3f;
+        Some(match lead {
+            0..0x80 => lead as u16,
+            0x80..0xe0 => more(lead & 0x1f) as u16,
+            0xe0..0xf0 => {
+                let value = more(lead & 0xf);
+                more(value) as u16
+            }
+            _ => {
+                let value = more(lead & 7);
+                let value = more(value);
+                let value = more(value).wrapping_sub(0x10000);
+                low = Some(0xdc00 | (value & 0x3ff) as u16);
+                0xd800 | (value >> 10) as u16
+            }
+        })
+    })
+}
+
+/// A property name as DevTools writes it: quoted as in JSON when it has a character that would confuse.
+pub fn format_property(name: JsStr<'_>) -> Cow<'_, [u8]> {
+    let bytes = name.as_bytes();
+    if !bytes.iter().any(|b| matches!(b, b',' | b'\'' | b'"' | b'{' | b'}')) {
+        return Cow::Borrowed(bytes);
+    }
+    let mut out = vec![b'"'];
+    let mut i = 0;
+    while i < bytes.len() {
+        match bytes[i] {
+            b'"' => out.extend_from_slice(b"\\\""),
+            b'\\' => out.extend_from_slice(b"\\\\"),
+            8 => out.extend_from_slice(b"\\b"),
+            9 => out.extend_from_slice(b"\\t"),
+            10 => out.extend_from_slice(b"\\n"),
+            12 => out.extend_from_slice(b"\\f"),
+            13 => out.extend_from_slice(b"\\r"),
+            control @ 0..0x20 => out.extend_from_slice(format!("\\u{control:04x}").as_bytes()),
+            other => match bytes[i..] {
+                [0xed, b @ 0xa0..=0xff, c, ..] => {
+                    let unit = 0xd000 | u32::from(b & 0x3f) << 6 | u32::from(c & 0x3f);
+                    out.extend_from_slice(format!("\\u{unit:04x}").as_bytes());
+                    i += 2;
+                }
+                _ => out.push(other),
+            },
+        }
+        i += 1;
+    }
+    out.push(b'"');
+    Cow::Owned(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// WTF-8 from UTF-16, the plain way.
+    fn wtf8(units: &[u16]) -> Vec<u8> {
+        let mut out = Vec::new();
+        for c in char::decode_utf16(units.iter().copied()) {
+            match c {
+                Ok(c) => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+                Err(e) => {
+                    let u = e.unpaired_surrogate();
+                    out.extend([0xed, 0x80 | (u >> 6 & 0x3f) as u8, 0x80 | (u & 0x3f) as u8]);
+                }
+            }
+        }
+        out
+    }
+
+    #[test]
+    fn lengths_and_order_are_those_of_utf16() {
+        let pieces: [&[u16]; 12] = [
+            &[],
+            &[0x41],
+            &[0x7f, 0x41],
+            &[0xe9],
+            &[0x7ff],
+            &[0xd7ff],
+            &[0xd800],
+            &[0xd800, 0xdc00],
+            &[0xdbff, 0xdfff],
+            &[0xdfff],
+            &[0xe000],
+            &[0xffff],
+        ];
+        for first in pieces {
+            for second in pieces {
+                let units: Vec<u16> = first.iter().chain(second).copied().collect();
+                let text = wtf8(&units);
+                assert_eq!(utf16_len(JsStr(&text)), units.len(), "{units:x?}");
+                assert_eq!(utf16_units(JsStr(&text)).collect::<Vec<_>>(), units);
+                let mut joined = JsString::from(JsStr(&wtf8(first)));
+                joined.push(JsStr(&wtf8(second)));
+                assert_eq!(joined.as_bytes(), text, "{units:x?}");
+                for third in pieces {
+                    assert_eq!(
+                        cmp_utf16(JsStr(&text), JsStr(&wtf8(third))),
+                        units[..].cmp(third),
+                        "{units:x?} {third:x?}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn property_names() {
+        let f = |name: &[u8]| String::from_utf8(format_property(JsStr(name)).into_owned()).unwrap();
+        assert_eq!(f(b"a b\n\\"), "a b\n\\");
+        assert_eq!(f(b"x,y"), "\"x,y\"");
+        assert_eq!(f("q\"'\\\n\u{1}é".as_bytes()), "\"q\\\"'\\\\\\n\\u0001é\"");
+        assert_eq!(f(b"{\xed\xa0\xbd"), "\"{\\ud83d\"");
+    }
+}

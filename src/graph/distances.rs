@@ -1,0 +1,157 @@
+//! Distances: how many steps a node is from the user roots, as DevTools counts them.
+
+use super::{BitSet, NO_DISTANCE, SYSTEM_DISTANCE, WeakMapNames, flags, steps::Steps};
+use crate::{
+    error::Result,
+    progress::Progress,
+    snapshot::{Edge, EdgeType, NodeType, Snapshot},
+};
+
+/// Two breadth-first searches: from the user roots, then from the root for what only synthetic roots reach.
+pub(crate) fn compute(snapshot: &Snapshot, weak_maps: &WeakMapNames, progress: &Progress) -> Result<Vec<i32>> {
+    let count = snapshot.node_count();
+    let mut search = Search {
+        snapshot,
+        filter: Filter { snapshot, weak_maps, pending: BitSet::new(weak_maps.pairs()) },
+        distance: vec![NO_DISTANCE; count as usize],
+        steps: Steps::start(progress, "distances", u64::from(count))?,
+    };
+    // A user root that the root names twice is searched twice: the filter remembers, so it can matter.
+    let mut roots = Vec::new();
+    for root in flags::user_roots(snapshot) {
+        search.distance[root as usize] = 1;
+        roots.push(root);
+    }
+    let base = if roots.is_empty() { 0 } else { SYSTEM_DISTANCE };
+    search.run(roots, 1)?;
+    search.distance[snapshot.root() as usize] = base;
+    search.run(vec![snapshot.root()], base)?;
+    search.steps.finish()?;
+    Ok(search.distance)
+}
+
+struct Search<'a> {
+    snapshot: &'a Snapshot,
+    filter: Filter<'a>,
+    distance: Vec<i32>,
+    steps: Steps<'a>,
+}
+
+impl Search<'_> {
+    /// Level by level: the order is that of one queue, the memory that of the widest two levels.
+    fn run(&mut self, mut level: Vec<u32>, mut distance: i32) -> Result<()> {
+        let mut next = Vec::new();
+        while !level.is_empty() {
+            distance += 1;
+            for &node in &level {
+                self.steps.one()?;
+                let source = self.filter.source(node);
+                for edge in self.snapshot.edges(node) {
+                    self.steps.edge(edge.ordinal)?;
+                    if edge.kind == EdgeType::Weak || self.distance[edge.to as usize] != NO_DISTANCE {
+                        continue;
+                    }
+                    if self.filter.accepts(source, edge) {
+                        self.distance[edge.to as usize] = distance;
+                        next.push(edge.to);
+                    }
+                }
+            }
+            std::mem::swap(&mut level, &mut next);
+            next.clear();
+        }
+        Ok(())
+    }
+}
+
+/// Nodes some of whose edges say nothing about distance.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Source {
+    Ordinary,
+    NativeContext,
+    MapDescriptors,
+}
+
+/// The edges that a search does not follow. It has memory: the order of questions matters.
+struct Filter<'a> {
+    snapshot: &'a Snapshot,
+    weak_maps: &'a WeakMapNames,
+    /// WeakMap entries of which one half was seen.
+    pending: BitSet,
+}
+
+impl Filter<'_> {
+    fn source(&self, node: u32) -> Source {
+        match self.snapshot.node_type(node) {
+            NodeType::Hidden if self.snapshot.node_name(node).is("system / NativeContext") => Source::NativeContext,
+            NodeType::Array if self.snapshot.node_name(node).is("(map descriptors)") => Source::MapDescriptors,
+            _ => Source::Ordinary,
+        }
+    }
+
+    #[inline]
+    fn accepts(&mut self, source: Source, edge: Edge) -> bool {
+        match source {
+            Source::Ordinary => {}
+            Source::NativeContext => {
+                if !edge.kind.has_index_name()
+                    && self.snapshot.strings().get(edge.name_or_index).is("sloppy_function_map")
+                {
+                    return false;
+                }
+            }
+            // Descriptor arrays are shared between hidden classes: descriptors say nothing about one of them.
+            Source::MapDescriptors => {
+                let index = if edge.kind.has_index_name() {
+                    f64::from(edge.name_or_index)
+                } else {
+                    parse_int(self.snapshot.strings().get(edge.name_or_index).as_bytes())
+                };
+                return index < 2.0 || index % 3.0 != 1.0;
+            }
+        }
+        if edge.kind == EdgeType::Internal
+            && let Some(entry) = self.weak_maps.get(edge.name_or_index)
+        {
+            // The first half waits for the second: a value is as far as the farther of its table and its key.
+            let half = self.pending.insert(entry.pair);
+            if !half {
+                self.pending.remove(entry.pair);
+            }
+            return !half;
+        }
+        true
+    }
+}
+
+/// JavaScript's `parseInt(text, 10)`.
+pub(crate) fn parse_int(text: &[u8]) -> f64 {
+    let text = match std::str::from_utf8(text) {
+        Ok(text) => text,
+        Err(e) => std::str::from_utf8(&text[..e.valid_up_to()]).unwrap_or_default(),
+    };
+    let text = text.trim_start_matches(|c: char| c == '\u{feff}' || (c.is_whitespace() && c != '\u{85}'));
+    let (sign, text) = match text.as_bytes().first() {
+        Some(b'-') => (-1.0, &text[1..]),
+        Some(b'+') => (1.0, &text[1..]),
+        _ => (1.0, text),
+    };
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    text[..digits].parse::<f64>().map_or(f64::NAN, |value| sign * value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integers_as_javascript_reads_them() {
+        for (text, value) in [("7", 7.0), (" \u{a0}12px", 12.0), ("-3", -3.0), ("+4", 4.0), ("1e3", 1.0)] {
+            assert_eq!(parse_int(text.as_bytes()), value, "{text}");
+        }
+        for text in ["", "-", "length", "\u{85}1", "--1"] {
+            assert!(parse_int(text.as_bytes()).is_nan(), "{text}");
+        }
+        assert_eq!(parse_int(b"5\xed\xa0\xbd"), 5.0);
+    }
+}

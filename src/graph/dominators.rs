@@ -1,0 +1,295 @@
+//! Dominators: Semi-NCA, iterative, in depth-first numbers.
+//!
+//! Two things make it fit for heaps. Path compression runs on a stack of its own, so that depth costs no recursion. And
+//! the search for the nearest common ancestor, which in plain Semi-NCA walks the dominator tree step by step (quadratic
+//! when the values of a long list are also held elsewhere), jumps.
+
+use super::{BitSet, essential::Essential, steps::Steps};
+use crate::{error::Result, progress::Progress, snapshot::Snapshot};
+
+/// Not reached by the search.
+const UNSEEN: u32 = u32::MAX;
+
+/// Who dominates whom.
+pub struct DominatorTree {
+    /// Each node's immediate dominator; the root's, and that of everything unreachable, is the root.
+    pub dominator: Vec<u32>,
+    /// The nodes reached, in depth-first order: a dominator comes before what it dominates.
+    pub order: Vec<u32>,
+}
+
+impl DominatorTree {
+    /// The dominators over the essential edges, with a further edge from the root to each node that has no essential edge
+    /// leading to it. What is unreachable even then (cycles that nothing reaches) is dominated by the root, and has no
+    /// influence.
+    pub(crate) fn compute(snapshot: &Snapshot, essential: &Essential<'_>, progress: &Progress) -> Result<Self> {
+        let search = Search::run(snapshot, essential, progress)?;
+        let preds = Predecessors::collect(snapshot, essential, &search, progress)?;
+        let Search { number, order, parent } = search;
+        drop(number);
+        let semi = semi_dominators(&parent, preds, progress)?;
+        let immediate = immediate_dominators(parent, &semi, progress)?;
+        drop(semi);
+        let mut dominator = vec![snapshot.root(); snapshot.node_count() as usize];
+        for (&node, &by) in order.iter().zip(&immediate) {
+            dominator[node as usize] = order[by as usize];
+        }
+        Ok(DominatorTree { dominator, order })
+    }
+}
+
+/// A depth-first search from the root, then from every orphan.
+struct Search {
+    /// From node to its place in `order`.
+    number: Vec<u32>,
+    order: Vec<u32>,
+    /// The number of each number's parent; orphans hang on the root.
+    parent: Vec<u32>,
+}
+
+impl Search {
+    fn run(snapshot: &Snapshot, essential: &Essential<'_>, progress: &Progress) -> Result<Search> {
+        let count = snapshot.node_count();
+        let held = held(snapshot, essential, progress)?;
+        let mut steps = Steps::start(progress, "depth first", u64::from(count))?;
+        let mut search = Search { number: vec![UNSEEN; count as usize], order: Vec::new(), parent: Vec::new() };
+        let mut stack: Vec<(u32, u32)> = Vec::new();
+        let orphans = (0..count).filter(|&node| !held.contains(node) && node != snapshot.root());
+        for start in std::iter::once(snapshot.root()).chain(orphans) {
+            steps.one()?;
+            search.visit(start, 0);
+            stack.push((start, snapshot.edge_range(start).start));
+            'down: while let Some((node, next)) = stack.last_mut() {
+                let node = *node;
+                let end = snapshot.edge_range(node).end;
+                while *next < end {
+                    let edge = snapshot.edge(*next);
+                    *next += 1;
+                    steps.edge(edge.ordinal)?;
+                    if search.number[edge.to as usize] == UNSEEN && essential.is(node, edge) {
+                        steps.one()?;
+                        search.visit(edge.to, search.number[node as usize]);
+                        stack.push((edge.to, snapshot.edge_range(edge.to).start));
+                        continue 'down;
+                    }
+                }
+                stack.pop();
+            }
+        }
+        steps.finish()?;
+        search.order.shrink_to_fit();
+        search.parent.shrink_to_fit();
+        Ok(search)
+    }
+
+    fn visit(&mut self, node: u32, parent: u32) {
+        self.number[node as usize] = self.order.len() as u32;
+        self.order.push(node);
+        self.parent.push(parent);
+    }
+}
+
+/// The nodes that an essential edge leads to.
+fn held(snapshot: &Snapshot, essential: &Essential<'_>, progress: &Progress) -> Result<BitSet> {
+    let mut steps = Steps::start(progress, "edges", u64::from(snapshot.node_count()))?;
+    let mut held = BitSet::new(snapshot.node_count());
+    for node in 0..snapshot.node_count() {
+        steps.one()?;
+        for edge in snapshot.edges(node) {
+            steps.edge(edge.ordinal)?;
+            if essential.is(node, edge) {
+                held.insert(edge.to);
+            }
+        }
+    }
+    steps.finish()?;
+    Ok(held)
+}
+
+/// The essential edges backwards, in depth-first numbers, without those that cannot change a semi-dominator: edges from a
+/// node's parent, and all edges to what the root itself holds.
+struct Predecessors {
+    first: Vec<u32>,
+    number: Vec<u32>,
+    /// Held by the root: dominated by it whatever else leads there.
+    by_root: BitSet,
+}
+
+impl Predecessors {
+    fn collect(
+        snapshot: &Snapshot,
+        essential: &Essential<'_>,
+        search: &Search,
+        progress: &Progress,
+    ) -> Result<Predecessors> {
+        let count = search.order.len() as u32;
+        let mut by_root = BitSet::new(count);
+        for (number, &parent) in search.parent.iter().enumerate() {
+            if parent == 0 {
+                by_root.insert(number as u32);
+            }
+        }
+        for edge in snapshot.edges(snapshot.root()).filter(|&edge| essential.is(snapshot.root(), edge)) {
+            by_root.insert(search.number[edge.to as usize]);
+        }
+        let each = |phase, f: &mut dyn FnMut(u32, u32)| -> Result<()> {
+            let mut steps = Steps::start(progress, phase, u64::from(count))?;
+            for (number, &node) in search.order.iter().enumerate().skip(1) {
+                steps.one()?;
+                for edge in snapshot.edges(node) {
+                    steps.edge(edge.ordinal)?;
+                    if essential.is(node, edge) {
+                        let to = search.number[edge.to as usize];
+                        if search.parent[to as usize] != number as u32 && !by_root.contains(to) {
+                            f(number as u32, to);
+                        }
+                    }
+                }
+            }
+            steps.finish()
+        };
+        let mut first = vec![0u32; count as usize + 1];
+        each("predecessors", &mut |_, to| first[to as usize] += 1)?;
+        let mut sum = 0;
+        for slot in &mut first {
+            sum += *slot;
+            *slot = sum;
+        }
+        // Each list is filled from its end, which leaves `first` at the lists' beginnings.
+        let mut number = vec![0u32; sum as usize];
+        each("predecessors", &mut |from, to| {
+            let slot = &mut first[to as usize];
+            *slot -= 1;
+            number[*slot as usize] = from;
+        })?;
+        Ok(Predecessors { first, number, by_root })
+    }
+
+    fn of(&self, number: u32) -> &[u32] {
+        &self.number[self.first[number as usize] as usize..self.first[number as usize + 1] as usize]
+    }
+}
+
+/// A link of the forest that grows while numbers are processed downwards.
+#[derive(Clone, Copy)]
+struct Link {
+    /// The next one up, skipping what was compressed away.
+    up: u32,
+    /// The least semi-dominator from here to below `up`.
+    low: u32,
+}
+
+fn semi_dominators(parent: &[u32], preds: Predecessors, progress: &Progress) -> Result<Vec<u32>> {
+    let count = parent.len() as u32;
+    let mut steps = Steps::start(progress, "dominators", u64::from(count))?;
+    let mut semi = parent.to_vec();
+    let mut links: Vec<Link> = parent.iter().map(|&up| Link { up, low: 0 }).collect();
+    let mut stack = Vec::new();
+    let mut looked = 0u32;
+    for number in (1..count).rev() {
+        steps.one()?;
+        let mut least = parent[number as usize];
+        if preds.by_root.contains(number) {
+            least = 0;
+        }
+        for &pred in preds.of(number) {
+            looked = looked.wrapping_add(1);
+            steps.edge(looked)?;
+            let value = if pred < number { pred } else { lowest(&mut links, &mut stack, pred, number) };
+            least = least.min(value);
+        }
+        semi[number as usize] = least;
+        links[number as usize].low = least;
+    }
+    steps.finish()?;
+    Ok(semi)
+}
+
+/// The least semi-dominator of `from` and its forest ancestors above `floor`; what it walks, it compresses.
+#[inline]
+fn lowest(links: &mut [Link], stack: &mut Vec<u32>, from: u32, floor: u32) -> u32 {
+    let mut top = from;
+    while links[top as usize].up > floor {
+        stack.push(top);
+        top = links[top as usize].up;
+    }
+    while let Some(number) = stack.pop() {
+        let above = links[links[number as usize].up as usize];
+        let link = &mut links[number as usize];
+        link.low = link.low.min(above.low);
+        link.up = above.up;
+    }
+    links[from as usize].low
+}
+
+/// A shortcut up the dominator tree: from depth d to one with few bits (Myers' skew-binary jump pointers), so that any
+/// ancestor is a logarithm of steps away.
+#[derive(Clone, Copy)]
+struct Jump {
+    depth: u32,
+    to: u32,
+}
+
+/// The immediate dominator is the nearest dominator of the parent that is not below the semi-dominator.
+fn immediate_dominators(parent: Vec<u32>, semi: &[u32], progress: &Progress) -> Result<Vec<u32>> {
+    let count = parent.len() as u32;
+    let mut steps = Steps::start(progress, "dominators", u64::from(count))?;
+    let mut immediate = parent;
+    let mut jumps = vec![Jump { depth: 0, to: 0 }; count as usize];
+    for number in 1..count as usize {
+        steps.one()?;
+        let limit = semi[number];
+        let mut up = immediate[number];
+        while up > limit {
+            let jump = jumps[up as usize].to;
+            up = if jump > limit { jump } else { immediate[up as usize] };
+        }
+        immediate[number] = up;
+        let near = jumps[up as usize];
+        let far = jumps[near.to as usize];
+        let farther = jumps[far.to as usize];
+        // Two jumps of equal length become one of twice that, plus one.
+        let equal = near.depth - far.depth == far.depth - farther.depth;
+        jumps[number] = Jump { depth: near.depth + 1, to: if equal { far.to } else { up } };
+    }
+    steps.finish()?;
+    Ok(immediate)
+}
+
+/// The dominator tree downwards.
+pub struct Children {
+    first: Vec<u32>,
+    nodes: Vec<u32>,
+}
+
+impl Children {
+    /// Lists what each node immediately dominates, in file order.
+    pub fn of_tree(dominator: &[u32], root: u32, progress: &Progress) -> Result<Children> {
+        let count = dominator.len() as u32;
+        let mut steps = Steps::start(progress, "dominator tree", 2 * u64::from(count))?;
+        let mut first = vec![0u32; count as usize + 1];
+        for node in (0..count).filter(|&node| node != root) {
+            steps.one()?;
+            first[dominator[node as usize] as usize] += 1;
+        }
+        let mut sum = 0;
+        for slot in &mut first {
+            sum += *slot;
+            *slot = sum;
+        }
+        let mut nodes = vec![0u32; sum as usize];
+        for node in (0..count).rev().filter(|&node| node != root) {
+            steps.one()?;
+            let slot = &mut first[dominator[node as usize] as usize];
+            *slot -= 1;
+            nodes[*slot as usize] = node;
+        }
+        steps.finish()?;
+        Ok(Children { first, nodes })
+    }
+
+    /// What a node immediately dominates.
+    pub fn of(&self, node: u32) -> &[u32] {
+        &self.nodes[self.first[node as usize] as usize..self.first[node as usize + 1] as usize]
+    }
+}

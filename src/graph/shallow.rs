@@ -1,0 +1,77 @@
+//! Self sizes: the bytes of internal pieces belong to the object that alone owns them.
+
+use super::{DomStates, flags, steps::Steps};
+use crate::{
+    error::Result,
+    progress::Progress,
+    snapshot::{EdgeType, NodeType, Snapshot},
+};
+
+/// Nobody has been seen to own it.
+const FREE: u32 = u32::MAX;
+/// More than one object reaches it.
+const SHARED: u32 = u32::MAX - 1;
+
+/// The self size of every node, with that of internal arrays and the like moved to their only owner.
+pub(crate) fn self_sizes(snapshot: &Snapshot, states: &DomStates, progress: &Progress) -> Result<Vec<u32>> {
+    let count = snapshot.node_count();
+    let mut sizes: Vec<u32> = (0..count).map(|node| snapshot.raw_self_size(node)).collect();
+    // Without user roots the file was taken with "expose internals": then it shows the allocations as they are.
+    if flags::user_roots(snapshot).next().is_none() {
+        return Ok(sizes);
+    }
+    let owner = owners(snapshot, states, progress)?;
+    for (node, &owner) in owner.iter().enumerate() {
+        if owner >= SHARED || owner as usize == node || owner == snapshot.root() {
+            continue;
+        }
+        if snapshot.node_type(owner) == NodeType::Synthetic {
+            continue;
+        }
+        // An owner is never owned itself, so its size is never moved on. DevTools keeps 32 bits, and wraps.
+        let moved = std::mem::take(&mut sizes[node]);
+        sizes[owner as usize] = sizes[owner as usize].wrapping_add(moved);
+    }
+    Ok(sizes)
+}
+
+/// Who owns each node: itself, one other, [`SHARED`] or [`FREE`].
+///
+/// Each self-owner spreads over its edges; a node's owner changes at most twice, so the work is linear.
+fn owners(snapshot: &Snapshot, states: &DomStates, progress: &Progress) -> Result<Vec<u32>> {
+    let count = snapshot.node_count();
+    let mut steps = Steps::start(progress, "shallow sizes", u64::from(count))?;
+    let ownable = |node: u32| match snapshot.node_type(node) {
+        NodeType::Hidden | NodeType::Array => true,
+        NodeType::Native => {
+            snapshot.node_name(node).is("system / ExternalStringData") && !states.is_renamed(snapshot, node)
+        }
+        _ => false,
+    };
+    let mut owner: Vec<u32> = (0..count).map(|node| if ownable(node) { FREE } else { node }).collect();
+    let mut list = Vec::new();
+    for start in 0..count {
+        steps.one()?;
+        if owner[start as usize] != start {
+            continue;
+        }
+        list.push(start);
+        while let Some(node) = list.pop() {
+            let mine = owner[node as usize];
+            for edge in snapshot.edges(node) {
+                steps.edge(edge.ordinal)?;
+                if edge.kind == EdgeType::Weak {
+                    continue;
+                }
+                let target = &mut owner[edge.to as usize];
+                if *target == edge.to || *target == mine || *target == SHARED {
+                    continue;
+                }
+                *target = if *target == FREE { mine } else { SHARED };
+                list.push(edge.to);
+            }
+        }
+    }
+    steps.finish()?;
+    Ok(owner)
+}
