@@ -9,6 +9,34 @@
  */
 export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-wasip1'
 
+/** A snapshot and all that was computed from it, outside of V8's heap but known to V8. */
+export declare class HeapFile {
+  /** How big it is. */
+  info(): HeapInfo
+  /** The Statistics view. */
+  statistics(): Statistics
+  /** One node, or null. */
+  node(id: number): NodeRow | null
+  /** The Summary view. */
+  summary(search: string | undefined | null, offset: number, limit: number | undefined | null, task: Task): Promise<Array<ClassRow>>
+  /** The instances of a class, the biggest first. */
+  instances(key: string, offset: number, limit: number | undefined | null, task: Task): Promise<Array<NodeRow>>
+  /** Outgoing edges. */
+  references(id: number, offset: number, limit: number | undefined | null, task: Task): Promise<Array<EdgeRow>>
+  /** Incoming edges, the nearest to a root first. */
+  retainers(id: number, offset: number, limit: number | undefined | null, task: Task): Promise<Array<EdgeRow>>
+  /** Children in the dominator tree, the biggest first. */
+  dominated(id: number, offset: number, limit: number | undefined | null, task: Task): Promise<Array<NodeRow>>
+  /** The shortest paths from a root. */
+  retainingPaths(id: number, limit: number, task: Task): Promise<Array<Array<EdgeRow>>>
+  /** Groups of equal strings, the biggest first. */
+  duplicateStrings(limit: number | undefined | null, task: Task): Promise<Array<DuplicateString>>
+  /** Every node's numbers. */
+  columns(task: Task): Promise<Columns>
+  /** Gives the memory back, at once or when the last running question is answered. */
+  close(): void
+}
+
 /** The text of a snapshot, compressed in memory (about a fifth of it) until it is read. */
 export declare class SnapshotText {
   /** The next at most 128 KB, or null at the end. */
@@ -52,14 +80,104 @@ export interface CaptureSummary {
   pauseMs: number
 }
 
+/** One class in the Summary. */
+export interface ClassRow {
+  key: string
+  name: string
+  count: number
+  distance: number
+  selfSize: number
+  retainedSize: number
+}
+
+/** Every node's numbers, by its ordinal. */
+export interface Columns {
+  id: Float64Array
+  selfSize: Float64Array
+  retainedSize: Float64Array
+  distance: Int32Array
+  dominator: Uint32Array
+  classIndex: Uint32Array
+  classNames: string[]
+}
+
+/** Rows for each class that differs, by id. */
+export declare function compareHeapFiles(base: HeapFile, current: HeapFile, task: Task): Promise<Array<DiffRow>>
+
+/** One class in the Comparison. */
+export interface DiffRow {
+  key: string
+  name: string
+  addedCount: number
+  removedCount: number
+  countDelta: number
+  addedSize: number
+  removedSize: number
+  sizeDelta: number
+}
+
+/** Strings of equal text. */
+export interface DuplicateString {
+  value: string
+  count: number
+  selfSize: number
+}
+
+/** One edge with the node at its other end. */
+export interface EdgeRow {
+  type: string
+  name: string
+  node: NodeRow
+}
+
+/** How big a heap is. */
+export interface HeapInfo {
+  root: number
+  nodes: number
+  edges: number
+  strings: number
+  totalSize: number
+  extraNativeBytes: number
+}
+
 /** Takes a snapshot, all in this call, and keeps its text. */
 export declare function heapSnapshotText(exposeInternals: boolean, exposeNumericValues: boolean): SnapshotText
+
+/** Memory outside V8's heap. */
+export interface NativeStatistics {
+  total: number
+  typedArrays: number
+}
 
 /** The number in the next file name, counted over all threads of the process. */
 export declare function nextSequence(): number
 
+/** One object. */
+export interface NodeRow {
+  id: number
+  name: string
+  className: string
+  type: string
+  selfSize: number
+  retainedSize: number
+  distance: number
+  detached: boolean
+  dominator: number
+  edgeCount: number
+}
+
+/** Reads a file and computes what every view needs. */
+export declare function openHeapFile(file: string, maxMemory: number | undefined | null, task: Task): Promise<HeapFile>
+
 /** Gives the process back the speed that snapshots have taken from it. */
 export declare function releaseObjectIds(): void
+
+/** The Statistics view, in bytes. */
+export interface Statistics {
+  total: number
+  v8heap: V8HeapStatistics
+  native: NativeStatistics
+}
 
 /** Looks up V8's symbols (once a process) and tells which features lack them. */
 export declare function unavailableFeatures(): UnavailableFeatures
@@ -70,6 +188,15 @@ export interface UnavailableFeatures {
   releaseObjectIds?: string
   gcEvents?: string
   fullGc?: string
+}
+
+/** V8's heap by kind. */
+export interface V8HeapStatistics {
+  total: number
+  code: number
+  jsArrays: number
+  strings: number
+  system: number
 }
 
 /** Takes a snapshot and writes it, all in this call. */

@@ -835,11 +835,14 @@ function __napiStampBindingTarget(exportsObject, target) {
 // linked import resolves to `undefined`.
 module.exports.__napiBindingTarget = __napiStampBindingTarget(nativeBinding, __napiLoadedBindingTarget)
 module.exports = nativeBinding
+module.exports.HeapFile = nativeBinding.HeapFile
 module.exports.SnapshotText = nativeBinding.SnapshotText
 module.exports.Task = nativeBinding.Task
 module.exports.captureHeapSnapshot = nativeBinding.captureHeapSnapshot
+module.exports.compareHeapFiles = nativeBinding.compareHeapFiles
 module.exports.heapSnapshotText = nativeBinding.heapSnapshotText
 module.exports.nextSequence = nativeBinding.nextSequence
+module.exports.openHeapFile = nativeBinding.openHeapFile
 module.exports.releaseObjectIds = nativeBinding.releaseObjectIds
 module.exports.unavailableFeatures = nativeBinding.unavailableFeatures
 module.exports.writeHeapSnapshot = nativeBinding.writeHeapSnapshot

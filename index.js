@@ -2,6 +2,7 @@
 // heaprs's face: what `index.d.ts` documents, gathered. Loading starts nothing.
 
 const { writeHeapSnapshot, getHeapSnapshot, captureHeapSnapshot, releaseObjectIds, forkSupport } = require('./lib/capture.js');
+const { Snapshot, compareSnapshots, openSnapshot } = require('./lib/snapshot.js');
 
 module.exports = {
   writeHeapSnapshot,
@@ -9,4 +10,7 @@ module.exports = {
   captureHeapSnapshot,
   releaseObjectIds,
   forkSupport,
+  openSnapshot,
+  compareSnapshots,
+  Snapshot,
 };

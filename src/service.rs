@@ -72,7 +72,8 @@ impl Drop for Lease {
     }
 }
 
-/// Starts a thread of its own for work that takes long. A panic of `work` ends that thread only.
+/// Starts a thread of its own for work that takes long; `name` shows in debuggers and `top` (its first 8 characters on
+/// Linux). A panic of `work` ends that thread only.
 pub fn spawn_thread(name: &str, work: impl FnOnce() + Send + 'static) -> Result<()> {
     thread::Builder::new()
         .name(format!("heaprs-{name}"))

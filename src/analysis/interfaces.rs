@@ -167,7 +167,7 @@ pub(crate) fn apply(
     progress: &Progress,
     mut matched: impl FnMut(u32, usize),
 ) -> Result<()> {
-    let mut steps = Steps::start(progress, "interfaces", u64::from(snapshot.node_count()))?;
+    let mut steps = Steps::start(progress, "matching interfaces", u64::from(snapshot.node_count()))?;
     if !definitions.is_empty() {
         let mut matcher = Matcher::new(definitions);
         for node in snapshot.root()..snapshot.node_count() {

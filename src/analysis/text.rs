@@ -26,6 +26,21 @@ impl JsString {
         self.as_js_str().to_string_lossy()
     }
 
+    /// From UTF-16, as JavaScript has it.
+    pub fn from_utf16(units: &[u16]) -> Self {
+        let mut text = JsString::default();
+        for c in char::decode_utf16(units.iter().copied()) {
+            match c {
+                Ok(c) => text.push_str(c.encode_utf8(&mut [0; 4])),
+                Err(e) => {
+                    let unit = e.unpaired_surrogate();
+                    text.0.extend([0xed, 0x80 | (unit >> 6 & 0x3f) as u8, 0x80 | (unit & 0x3f) as u8]);
+                }
+            }
+        }
+        text
+    }
+
     /// Appends; two halves of a surrogate pair that meet become one character.
     pub fn push(&mut self, text: JsStr<'_>) {
         let text = text.as_bytes();
@@ -153,19 +168,8 @@ pub fn format_property(name: JsStr<'_>) -> Cow<'_, [u8]> {
 mod tests {
     use super::*;
 
-    /// WTF-8 from UTF-16, the plain way.
     fn wtf8(units: &[u16]) -> Vec<u8> {
-        let mut out = Vec::new();
-        for c in char::decode_utf16(units.iter().copied()) {
-            match c {
-                Ok(c) => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
-                Err(e) => {
-                    let u = e.unpaired_surrogate();
-                    out.extend([0xed, 0x80 | (u >> 6 & 0x3f) as u8, 0x80 | (u & 0x3f) as u8]);
-                }
-            }
-        }
-        out
+        JsString::from_utf16(units).0
     }
 
     #[test]

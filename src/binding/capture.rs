@@ -110,14 +110,11 @@ pub fn capture_heap_snapshot<'env>(env: &'env Env, request: CaptureRequest, task
     let Job { target, source, walk, .. } = job;
     let pause = Arc::new(OnceLock::new());
     let told = pause.clone();
-    let promise = task::run(env, "write", task, move |progress| {
+    let promise = task::run(env, "captureHeapSnapshot.start", task, move |progress| {
         let (file_bytes, summary) = finish_file(writing, target, source, progress)?;
         Ok(capture_summary(file_bytes, summary, told.get().copied().unwrap_or_default()))
     })?;
-    guard(*env, "captureHeapSnapshot.walk", || {
-        walk_recording(pipeline, &walk, &pause);
-        Ok(())
-    })?;
+    walk_recording(pipeline, &walk, &pause);
     Ok(promise)
 }
 
@@ -272,7 +269,7 @@ fn on_writer_thread<T: Send + 'static>(
     let (sender, receiver) = mpsc::channel();
     service::spawn_thread("write", move || {
         // Refused only when the caller has gone, and then nobody wants the result.
-        let _ = sender.send(catch("write", work));
+        let _ = sender.send(catch("write thread", work));
     })?;
     Ok(move || {
         receiver.recv().unwrap_or_else(|_| Err(Error::new(Code::Internal, "the writing thread ended without a result")))

@@ -14,12 +14,12 @@ use crate::error::{Code, Error, Result};
 
 /// Runs the body of an export called `name`: no panic leaves it, and an error becomes the JavaScript error that users
 /// program against.
-pub(super) fn guard<T>(env: Env, name: &'static str, body: impl FnOnce() -> Result<T>) -> napi::Result<T> {
+pub(super) fn guard<T>(env: Env, name: &str, body: impl FnOnce() -> Result<T>) -> napi::Result<T> {
     catch(name, body).map_err(|e| js_error(env, &e))
 }
 
 /// Runs `body`, turning a panic into [`Code::Internal`]. `name` is the export's or the thread's.
-pub(super) fn catch<T>(name: &'static str, body: impl FnOnce() -> Result<T>) -> Result<T> {
+pub(super) fn catch<T>(name: &str, body: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(|| {
         #[cfg(feature = "test-panics")]
         panics::here(name);

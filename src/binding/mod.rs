@@ -11,4 +11,6 @@
 
 mod capture;
 mod guard;
+mod rows;
+mod snapshot;
 mod task;

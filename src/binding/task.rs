@@ -89,6 +89,18 @@ pub(super) fn run<'env, T>(
 where
     T: ToNapiValue + Send + 'static,
 {
+    guard(*env, name, || Ok(start(env, name, task, work)))?
+}
+
+fn start<'env, T>(
+    env: &'env Env,
+    name: &'static str,
+    task: &Task,
+    work: impl FnOnce(&Progress) -> Result<T> + Send + 'static,
+) -> napi::Result<Object<'env>>
+where
+    T: ToNapiValue + Send + 'static,
+{
     let (deferred, promise) = env.create_deferred::<T, Box<dyn FnOnce(Env) -> napi::Result<T>>>()?;
     let (progress, finished) = (task.progress.clone(), task.finished.clone());
     let hook = env.add_env_cleanup_hook((progress.clone(), finished.clone()), |(progress, finished)| {
@@ -112,7 +124,7 @@ where
         }
     };
     let settle_here = settle.clone();
-    let started = service::spawn_thread(name, move || settle(catch(name, || work(&progress))));
+    let started = service::spawn_thread(name, move || settle(catch(&format!("{name} thread"), || work(&progress))));
     if let Err(error) = started {
         settle_here(Err(error));
     }

@@ -233,7 +233,7 @@ struct Jump {
 /// The immediate dominator is the nearest dominator of the parent that is not below the semi-dominator.
 fn immediate_dominators(parent: Vec<u32>, semi: &[u32], progress: &Progress) -> Result<Vec<u32>> {
     let count = parent.len() as u32;
-    let mut steps = Steps::start(progress, "dominators", u64::from(count))?;
+    let mut steps = Steps::start(progress, "immediate dominators", u64::from(count))?;
     let mut immediate = parent;
     let mut jumps = vec![Jump { depth: 0, to: 0 }; count as usize];
     for number in 1..count as usize {

@@ -23,7 +23,7 @@ pub(crate) fn user_roots(snapshot: &Snapshot) -> impl Iterator<Item = u32> + '_ 
 
 /// Everything that global objects and DOM trees reach over edges that are not weak.
 pub(crate) fn page_owned(snapshot: &Snapshot, progress: &Progress) -> Result<BitSet> {
-    let mut steps = Steps::start(progress, "page", u64::from(snapshot.node_count()))?;
+    let mut steps = Steps::start(progress, "page-owned", u64::from(snapshot.node_count()))?;
     let mut owned = BitSet::new(snapshot.node_count());
     let mut list = Vec::new();
     for edge in snapshot.edges(snapshot.root()) {

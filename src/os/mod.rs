@@ -2,5 +2,7 @@
 #![allow(unsafe_code, reason = "system calls; each block says why it is sound")]
 
 mod disk;
+mod memory;
 
 pub use disk::free_space;
+pub use memory::trim;

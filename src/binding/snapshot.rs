@@ -1,0 +1,305 @@
+//! An opened snapshot: every question is answered on a thread of its own.
+
+use std::{
+    path::Path,
+    sync::{Arc, mpsc},
+    time::Duration,
+};
+
+use napi::{
+    Env,
+    bindgen_prelude::{Object, ObjectFinalize, ToNapiValue},
+};
+use napi_derive::napi;
+
+use super::{
+    guard::{catch, guard},
+    rows::{ClassRow, Columns, DiffRow, DuplicateString, EdgeRow, NodeRow, Statistics, Text},
+    task::{self, Task},
+};
+use crate::{
+    analysis::{self, Heap, Page, SummaryQuery},
+    error::{Code, Error, Result},
+    os,
+    progress::Progress,
+    service,
+    snapshot::ReadOptions,
+};
+
+/// How long `close()` waits for the memory to be back: small heaps are, unmapping gigabytes goes on behind it.
+const CLOSE_WAIT: Duration = Duration::from_millis(5);
+
+/// A snapshot and all that was computed from it, outside of V8's heap but known to V8.
+#[napi(custom_finalize)]
+pub struct HeapFile {
+    heap: Option<Arc<Heap>>,
+    /// What V8 was told.
+    memory: i64,
+}
+
+/// How big a heap is.
+#[napi(object, object_from_js = false)]
+pub struct HeapInfo {
+    pub root: u32,
+    pub nodes: f64,
+    pub edges: f64,
+    pub strings: f64,
+    pub total_size: f64,
+    pub extra_native_bytes: f64,
+}
+
+/// Reads a file and computes what every view needs.
+#[napi(ts_return_type = "Promise<HeapFile>")]
+pub fn open_heap_file<'env>(
+    env: &'env Env,
+    file: String,
+    max_memory: Option<f64>,
+    task: &Task,
+) -> napi::Result<Object<'env>> {
+    let options = read_options(max_memory);
+    task::run(env, "openHeapFile", task, move |progress| {
+        let heap = Heap::open(Path::new(&file), &options, progress);
+        os::trim(); // computing takes more than what is left of it
+        Ok(Opened(Arc::new(heap?)))
+    })
+}
+
+/// Rows for each class that differs, by id.
+#[napi(ts_return_type = "Promise<Array<DiffRow>>")]
+pub fn compare_heap_files<'env>(
+    env: &'env Env,
+    base: &HeapFile,
+    current: &HeapFile,
+    task: &Task,
+) -> napi::Result<Object<'env>> {
+    let (base, current) = guard(*env, "compareHeapFiles.arguments", || Ok((base.get()?, current.get()?)))?;
+    task::run(env, "compareHeapFiles", task, move |progress| {
+        let rows = analysis::compare(&base, &current, progress)?;
+        Ok(rows.into_iter().map(DiffRow::from).collect::<Vec<_>>())
+    })
+}
+
+#[napi]
+impl HeapFile {
+    /// How big it is.
+    #[napi]
+    pub fn info(&self, env: Env) -> napi::Result<HeapInfo> {
+        guard(env, "HeapFile.info", || {
+            let heap = self.get()?;
+            let info = heap.info();
+            Ok(HeapInfo {
+                root: heap.root(),
+                nodes: info.nodes as f64,
+                edges: info.edges as f64,
+                strings: info.strings as f64,
+                total_size: info.total_size as f64,
+                extra_native_bytes: info.extra_native_bytes as f64,
+            })
+        })
+    }
+
+    /// The Statistics view.
+    #[napi]
+    pub fn statistics(&self, env: Env) -> napi::Result<Statistics> {
+        guard(env, "HeapFile.statistics", || Ok(self.get()?.statistics().into()))
+    }
+
+    /// One node, or null.
+    #[napi]
+    pub fn node(&self, env: Env, id: u32) -> napi::Result<Option<NodeRow>> {
+        guard(env, "HeapFile.node", || Ok(self.get()?.node(id).map(NodeRow::from)))
+    }
+
+    /// The Summary view.
+    #[napi(ts_return_type = "Promise<Array<ClassRow>>")]
+    pub fn summary<'env>(
+        &self,
+        env: &'env Env,
+        search: Option<String>,
+        offset: f64,
+        limit: Option<f64>,
+        task: &Task,
+    ) -> napi::Result<Object<'env>> {
+        let query = SummaryQuery { search, page: page(offset, limit), ..SummaryQuery::default() };
+        self.ask(env, "HeapFile.summary", task, move |heap, progress| {
+            rows::<_, ClassRow>(heap.summary(&query, progress)?)
+        })
+    }
+
+    /// The instances of a class, the biggest first.
+    #[napi(ts_return_type = "Promise<Array<NodeRow>>")]
+    pub fn instances<'env>(
+        &self,
+        env: &'env Env,
+        #[napi(ts_arg_type = "string")] key: Text,
+        offset: f64,
+        limit: Option<f64>,
+        task: &Task,
+    ) -> napi::Result<Object<'env>> {
+        let (Text(key), page) = (key, page(offset, limit));
+        self.ask(env, "HeapFile.instances", task, move |heap, progress| {
+            rows::<_, NodeRow>(heap.instances(&key, page, progress)?)
+        })
+    }
+
+    /// Outgoing edges.
+    #[napi(ts_return_type = "Promise<Array<EdgeRow>>")]
+    pub fn references<'env>(
+        &self,
+        env: &'env Env,
+        id: u32,
+        offset: f64,
+        limit: Option<f64>,
+        task: &Task,
+    ) -> napi::Result<Object<'env>> {
+        let page = page(offset, limit);
+        self.ask(env, "HeapFile.references", task, move |heap, progress| {
+            rows::<_, EdgeRow>(heap.references(id, page, progress)?)
+        })
+    }
+
+    /// Incoming edges, the nearest to a root first.
+    #[napi(ts_return_type = "Promise<Array<EdgeRow>>")]
+    pub fn retainers<'env>(
+        &self,
+        env: &'env Env,
+        id: u32,
+        offset: f64,
+        limit: Option<f64>,
+        task: &Task,
+    ) -> napi::Result<Object<'env>> {
+        let page = page(offset, limit);
+        self.ask(env, "HeapFile.retainers", task, move |heap, progress| {
+            rows::<_, EdgeRow>(heap.retainers(id, page, progress)?)
+        })
+    }
+
+    /// Children in the dominator tree, the biggest first.
+    #[napi(ts_return_type = "Promise<Array<NodeRow>>")]
+    pub fn dominated<'env>(
+        &self,
+        env: &'env Env,
+        id: u32,
+        offset: f64,
+        limit: Option<f64>,
+        task: &Task,
+    ) -> napi::Result<Object<'env>> {
+        let page = page(offset, limit);
+        self.ask(env, "HeapFile.dominated", task, move |heap, progress| {
+            rows::<_, NodeRow>(heap.dominated(id, page, progress)?)
+        })
+    }
+
+    /// The shortest paths from a root.
+    #[napi(ts_return_type = "Promise<Array<Array<EdgeRow>>>")]
+    pub fn retaining_paths<'env>(
+        &self,
+        env: &'env Env,
+        id: u32,
+        limit: u32,
+        task: &Task,
+    ) -> napi::Result<Object<'env>> {
+        self.ask(env, "HeapFile.retainingPaths", task, move |heap, progress| {
+            let paths = heap.retaining_paths(id, limit as usize, progress)?;
+            paths.into_iter().map(rows::<_, EdgeRow>).collect::<Result<Vec<_>>>()
+        })
+    }
+
+    /// Groups of equal strings, the biggest first.
+    #[napi(ts_return_type = "Promise<Array<DuplicateString>>")]
+    pub fn duplicate_strings<'env>(
+        &self,
+        env: &'env Env,
+        limit: Option<f64>,
+        task: &Task,
+    ) -> napi::Result<Object<'env>> {
+        let page = page(0.0, limit);
+        self.ask(env, "HeapFile.duplicateStrings", task, move |heap, progress| {
+            rows::<_, DuplicateString>(heap.duplicate_strings(page, progress)?)
+        })
+    }
+
+    /// Every node's numbers.
+    #[napi(ts_return_type = "Promise<Columns>")]
+    pub fn columns<'env>(&self, env: &'env Env, task: &Task) -> napi::Result<Object<'env>> {
+        self.ask(env, "HeapFile.columns", task, move |heap, progress| Ok(Columns::from(heap.columns(progress)?)))
+    }
+
+    /// Gives the memory back, at once or when the last running question is answered.
+    #[napi]
+    pub fn close(&mut self, env: Env) -> napi::Result<()> {
+        guard(env, "HeapFile.close", || {
+            self.release(env);
+            Ok(())
+        })
+    }
+}
+
+impl HeapFile {
+    pub(super) fn get(&self) -> Result<Arc<Heap>> {
+        let closed = || Error::new(Code::Closed, "the snapshot was closed; open the file again to go on");
+        self.heap.clone().ok_or_else(closed)
+    }
+
+    fn ask<'env, T: ToNapiValue + Send + 'static>(
+        &self,
+        env: &'env Env,
+        name: &'static str,
+        task: &Task,
+        answer: impl FnOnce(&Heap, &Progress) -> Result<T> + Send + 'static,
+    ) -> napi::Result<Object<'env>> {
+        let heap = guard(*env, "HeapFile", || self.get())?;
+        task::run(env, name, task, move |progress| answer(&heap, progress))
+    }
+
+    fn release(&mut self, env: Env) {
+        let Some(heap) = self.heap.take() else { return };
+        // Only an estimate for V8's pacing; it can't be refused while the environment lives.
+        let _ = env.adjust_external_memory(-self.memory);
+        let (done, wait) = mpsc::channel();
+        let freed = service::spawn_thread("close", move || {
+            if Arc::into_inner(heap).is_some_and(|heap| catch("close thread", || Ok(drop(heap))).is_ok()) {
+                os::trim();
+            }
+            // Refused when nobody waits any more.
+            let _ = done.send(());
+        });
+        // Without a thread the closure was dropped here, and the heap with it.
+        if freed.is_ok() {
+            let _ = wait.recv_timeout(CLOSE_WAIT);
+        }
+    }
+}
+
+impl ObjectFinalize for HeapFile {
+    fn finalize(mut self, env: Env) -> napi::Result<()> {
+        self.release(env);
+        Ok(())
+    }
+}
+
+/// A heap on its way to JavaScript, where it becomes a [`HeapFile`].
+struct Opened(Arc<Heap>);
+
+impl ToNapiValue for Opened {
+    unsafe fn to_napi_value(env: napi::sys::napi_env, value: Self) -> napi::Result<napi::sys::napi_value> {
+        let memory = i64::try_from(value.0.computed_memory()).unwrap_or(i64::MAX);
+        let file = HeapFile { heap: Some(value.0), memory };
+        // SAFETY: `env` is the live environment that napi passes in; the conversion is the one `#[napi]` generates.
+        let wrapped = unsafe { HeapFile::to_napi_value(env, file)? };
+        let _ = Env::from_raw(env).adjust_external_memory(memory);
+        Ok(wrapped)
+    }
+}
+
+pub(super) fn read_options(max_memory: Option<f64>) -> ReadOptions {
+    ReadOptions { max_memory: max_memory.map(|bytes| bytes as u64), ..ReadOptions::default() }
+}
+
+fn page(offset: f64, limit: Option<f64>) -> Page {
+    Page { offset: offset as usize, limit: limit.map(|limit| limit as usize) }
+}
+
+fn rows<A, B: From<A>>(rows: Vec<A>) -> Result<Vec<B>> {
+    Ok(rows.into_iter().map(B::from).collect())
+}
