@@ -1,0 +1,75 @@
+'use strict';
+// A panic in any export and on any thread becomes a JavaScript error, and the process goes on. Needs the addon built with the
+// feature `test-panics`: `npm run test:panics` builds it and runs this file; elsewhere there is nothing to panic on demand.
+
+const test = require('node:test');
+const assert = require('node:assert');
+const path = require('node:path');
+const { native } = require('../lib/native.js');
+const { rejection, scratch } = require('./helpers.js');
+
+const binding = native();
+const request = (file) => ({ file, overwrite: true, compress: false, minFreeDisk: 0, exposeInternals: false, exposeNumericValues: false, releaseObjectIds: false });
+
+// Every place where a panic can begin, and a call that comes by it.
+function places(directory) {
+  const file = path.join(directory, 'a.heapsnapshot');
+  const task = () => new binding.Task();
+  const opened = () => binding.openHeapFile(file, undefined, task());
+  const ask = (method, ...args) => async () => (await opened())[method](...args, task());
+  const capture = () => binding.captureHeapSnapshot(request(file), task());
+  return {
+    Task: task,
+    'Task.cancel': () => task().cancel(),
+    'Task.abandon': () => task().cancel() ?? task().abandon(),
+    unavailableFeatures: () => binding.unavailableFeatures(),
+    nextSequence: () => binding.nextSequence(),
+    releaseObjectIds: () => binding.releaseObjectIds(),
+    writeHeapSnapshot: () => binding.writeHeapSnapshot(request(file)),
+    'write thread': () => binding.writeHeapSnapshot(request(file)),
+    'the heap walk': () => binding.writeHeapSnapshot(request(file)),
+    heapSnapshotText: () => binding.heapSnapshotText(false, false),
+    'SnapshotText.next': () => binding.heapSnapshotText(false, false).next(),
+    captureHeapSnapshot: capture,
+    'captureHeapSnapshot.start': capture,
+    'captureHeapSnapshot.start thread': capture,
+    openHeapFile: opened,
+    'openHeapFile thread': opened,
+    'compareHeapFiles.arguments': async () => binding.compareHeapFiles(await opened(), await opened(), task()),
+    compareHeapFiles: async () => binding.compareHeapFiles(await opened(), await opened(), task()),
+    'compareHeapFiles thread': async () => binding.compareHeapFiles(await opened(), await opened(), task()),
+    'HeapFile.info': ask('info'),
+    HeapFile: ask('columns'),
+    'HeapFile.statistics': ask('statistics'),
+    'HeapFile.node': ask('node', 1),
+    'HeapFile.close': ask('close'),
+    ...Object.fromEntries(Object.entries({ summary: [undefined, 0, 1], instances: [',Function', 0, 1], references: [1, 0, 1], retainers: [1, 0, 1], dominated: [1, 0, 1], retainingPaths: [1, 1], duplicateStrings: [1], columns: [] })
+      .flatMap(([method, args]) => [[`HeapFile.${method}`, ask(method, ...args)], [`HeapFile.${method} thread`, ask(method, ...args)]])),
+  };
+}
+
+test('a panic becomes an error with a code, wherever it begins', { skip: !binding.testPanicAt && 'this addon was built without the feature test-panics' }, async (t) => {
+  const directory = scratch(t);
+  const all = places(directory);
+  binding.writeHeapSnapshot(request(path.join(directory, 'a.heapsnapshot')));
+  for (const [place, call] of Object.entries(all)) {
+    binding.testPanicAt(place);
+    const error = await rejection((async () => call())());
+    assert.strictEqual(error.code, 'ERR_HEAPRS_INTERNAL', `${place}: ${error.stack}`);
+    assert.match(error.message, /deliberate panic/, place);
+    assert.ok(error.message.includes(place));
+    await (async () => call())(); // the next one works
+  }
+});
+
+test('every export of the addon is among the places', () => {
+  const classes = ['HeapFile', 'Task', 'SnapshotText'];
+  const expected = Object.keys(places('/')).map((place) => place.split(/[ .]/)[0]);
+  const exported = Object.keys(binding).filter((name) => !['__napiBindingTarget', 'testPanicAt'].includes(name));
+  assert.deepStrictEqual(exported.filter((name) => !expected.includes(name)), []);
+  for (const name of classes) {
+    for (const method of Object.getOwnPropertyNames(binding[name].prototype).filter((m) => m !== 'constructor')) {
+      assert.ok(Object.hasOwn(places('/'), `${name}.${method}`), `${name}.${method} has no place in this test`);
+    }
+  }
+});
