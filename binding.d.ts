@@ -37,6 +37,16 @@ export declare class HeapFile {
   close(): void
 }
 
+/** A finished report: a few kilobytes, independent of the snapshots it came from. */
+export declare class HeapReport {
+  /** For a terminal. */
+  toText(width: number | undefined | null, color: boolean): string
+  /** Markdown. */
+  toMarkdown(): string
+  /** JSON text. */
+  toJsonText(): string
+}
+
 /** The text of a snapshot, compressed in memory (about a fifth of it) until it is read. */
 export declare class SnapshotText {
   /** The next at most 128 KB, or null at the end. */
@@ -171,6 +181,9 @@ export declare function openHeapFile(file: string, maxMemory: number | undefined
 
 /** Gives the process back the speed that snapshots have taken from it. */
 export declare function releaseObjectIds(): void
+
+/** Opens the files, makes the report, closes the files. */
+export declare function reportHeapFile(file: string, base: string | undefined | null, limit: number | undefined | null, maxMemory: number | undefined | null, task: Task): Promise<HeapReport>
 
 /** The Statistics view, in bytes. */
 export interface Statistics {

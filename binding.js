@@ -836,6 +836,7 @@ function __napiStampBindingTarget(exportsObject, target) {
 module.exports.__napiBindingTarget = __napiStampBindingTarget(nativeBinding, __napiLoadedBindingTarget)
 module.exports = nativeBinding
 module.exports.HeapFile = nativeBinding.HeapFile
+module.exports.HeapReport = nativeBinding.HeapReport
 module.exports.SnapshotText = nativeBinding.SnapshotText
 module.exports.Task = nativeBinding.Task
 module.exports.captureHeapSnapshot = nativeBinding.captureHeapSnapshot
@@ -844,5 +845,6 @@ module.exports.heapSnapshotText = nativeBinding.heapSnapshotText
 module.exports.nextSequence = nativeBinding.nextSequence
 module.exports.openHeapFile = nativeBinding.openHeapFile
 module.exports.releaseObjectIds = nativeBinding.releaseObjectIds
+module.exports.reportHeapFile = nativeBinding.reportHeapFile
 module.exports.unavailableFeatures = nativeBinding.unavailableFeatures
 module.exports.writeHeapSnapshot = nativeBinding.writeHeapSnapshot

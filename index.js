@@ -3,6 +3,7 @@
 
 const { writeHeapSnapshot, getHeapSnapshot, captureHeapSnapshot, releaseObjectIds, forkSupport } = require('./lib/capture.js');
 const { Snapshot, compareSnapshots, openSnapshot } = require('./lib/snapshot.js');
+const { Report, analyze } = require('./lib/report.js');
 
 module.exports = {
   writeHeapSnapshot,
@@ -13,4 +14,6 @@ module.exports = {
   openSnapshot,
   compareSnapshots,
   Snapshot,
+  analyze,
+  Report,
 };

@@ -17,6 +17,7 @@ function places(directory) {
   const task = () => new binding.Task();
   const opened = () => binding.openHeapFile(file, undefined, task());
   const ask = (method, ...args) => async () => (await opened())[method](...args, task());
+  const report = () => binding.reportHeapFile(file, undefined, undefined, undefined, task());
   const capture = () => binding.captureHeapSnapshot(request(file), task());
   return {
     Task: task,
@@ -38,6 +39,9 @@ function places(directory) {
     'compareHeapFiles.arguments': async () => binding.compareHeapFiles(await opened(), await opened(), task()),
     compareHeapFiles: async () => binding.compareHeapFiles(await opened(), await opened(), task()),
     'compareHeapFiles thread': async () => binding.compareHeapFiles(await opened(), await opened(), task()),
+    reportHeapFile: report,
+    'reportHeapFile thread': report,
+    ...Object.fromEntries([['toText', undefined, false], ['toMarkdown'], ['toJsonText']].map(([method, ...args]) => [`HeapReport.${method}`, async () => (await report())[method](...args)])),
     'HeapFile.info': ask('info'),
     HeapFile: ask('columns'),
     'HeapFile.statistics': ask('statistics'),
@@ -63,7 +67,7 @@ test('a panic becomes an error with a code, wherever it begins', { skip: !bindin
 });
 
 test('every export of the addon is among the places', () => {
-  const classes = ['HeapFile', 'Task', 'SnapshotText'];
+  const classes = ['HeapFile', 'HeapReport', 'Task', 'SnapshotText'];
   const expected = Object.keys(places('/')).map((place) => place.split(/[ .]/)[0]);
   const exported = Object.keys(binding).filter((name) => !['__napiBindingTarget', 'testPanicAt'].includes(name));
   assert.deepStrictEqual(exported.filter((name) => !expected.includes(name)), []);

@@ -25,6 +25,6 @@ await main(() => {
   const status = run(process.execPath, [napi, ...build], { stdio: ['ignore', 2, 2] });
   if (status !== 0) return status;
   // The generated loader takes its addon from here.
-  const env = { ...process.env, NAPI_RS_NATIVE_LIBRARY_PATH: join(root, OUT, 'addon', 'heaprs.node') };
+  const env = { ...process.env, NAPI_RS_NATIVE_LIBRARY_PATH: join(root, OUT, 'addon', 'heaprs.node'), RUST_BACKTRACE: '0' };
   return run(process.execPath, ['--test', '--test-reporter=spec', TEST], { env });
 });

@@ -11,6 +11,7 @@
 
 mod capture;
 mod guard;
+mod report;
 mod rows;
 mod snapshot;
 mod task;

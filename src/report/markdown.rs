@@ -59,14 +59,24 @@ impl Report {
                 percent(row.retained_size, t.total_size)
             ));
         }
+        if let Some(biggest) = &self.biggest {
+            let class = cell(&biggest.class_name.to_string_lossy());
+            line(format!("\n### The biggest {class} is @{}, {}\n", biggest.id, bytes(biggest.retained_size)));
+            line(escape(&biggest.path_line()));
+        }
         out
     }
 }
 
-/// Text from the heap that stays text, in a table too.
+/// A name from the heap, short, and text in a table too.
 fn cell(text: &str) -> String {
+    escape(&one_line(text, MAX_NAME))
+}
+
+/// Text that no renderer takes for anything else.
+fn escape(text: &str) -> String {
     let mut out = String::new();
-    for c in one_line(text, MAX_NAME).chars() {
+    for c in text.chars() {
         match c {
             // Entities: no renderer takes them for markup, and none leaves HTML in.
             '<' => out.push_str("&lt;"),
