@@ -3,12 +3,24 @@
 //! A node is an *ordinal* (`u32`): its position in the file counted in nodes. An edge is a `u32` alike.
 //! Field layouts, type names and traps are those of SEMANTICS section 1 (see ARCHITECTURE.md).
 
+mod budget;
+mod edges;
+mod header;
 mod jsstr;
+mod nodes;
 mod open;
+mod parse;
+mod records;
+mod source;
+mod strings;
+mod text;
+mod trace;
 mod types;
 
-pub use jsstr::{JsStr, Strings};
+pub use jsstr::JsStr;
 pub use open::ReadOptions;
+pub use strings::Strings;
+pub use trace::{Sample, TraceFunction, TraceNode};
 pub use types::{EdgeType, NodeType, TypeNames};
 
 /// Position of the root node when the header names none.
@@ -41,24 +53,31 @@ pub struct Edge {
 }
 
 /// A whole snapshot in columns.
+#[derive(Default)]
 pub struct Snapshot {
-    pub(crate) node_type: Vec<NodeType>,
-    pub(crate) node_name: Vec<u32>,
-    pub(crate) node_id: Vec<u32>,
-    pub(crate) self_size: Vec<u32>,
+    node_type: Vec<NodeType>,
+    node_name: Vec<u32>,
+    node_id: Vec<u32>,
+    self_size: Vec<u32>,
     /// `first_edge[o]..first_edge[o + 1]` are the edges of node `o`; one longer than the nodes.
-    pub(crate) first_edge: Vec<u32>,
+    first_edge: Vec<u32>,
     /// 0 unknown, 1 attached, 2 detached; empty when the file has no such field.
-    pub(crate) detachedness: Vec<u8>,
-    pub(crate) edge_type: Vec<EdgeType>,
-    pub(crate) edge_name: Vec<u32>,
-    pub(crate) edge_to: Vec<u32>,
-    pub(crate) strings: Strings,
-    pub(crate) locations: Vec<Location>,
-    pub(crate) root: u32,
-    pub(crate) extra_native_bytes: u64,
+    detachedness: Vec<u8>,
+    /// Empty when the file has no such field, or 0 in all of them.
+    trace_node_id: Vec<u32>,
+    edge_type: Vec<EdgeType>,
+    edge_name: Vec<u32>,
+    edge_to: Vec<u32>,
+    strings: Strings,
+    locations: Vec<Location>,
+    samples: Vec<Sample>,
+    trace_functions: Vec<TraceFunction>,
+    trace_tree: Vec<TraceNode>,
+    root: u32,
+    extra_native_bytes: u64,
     /// Names of node types by [`NodeType`], as the file spells them (unknown ones included).
-    pub(crate) type_names: types::TypeNames,
+    type_names: TypeNames,
+    header_json: String,
 }
 
 impl Snapshot {
@@ -106,6 +125,10 @@ impl Snapshot {
     pub fn detachedness(&self, node: u32) -> Option<u8> {
         self.detachedness.get(node as usize).copied()
     }
+    /// The call stack that allocated a node, as the id of a [`TraceNode`]; 0 when that was not recorded.
+    pub fn trace_node_id(&self, node: u32) -> u32 {
+        self.trace_node_id.get(node as usize).copied().unwrap_or(0)
+    }
     /// The edge ordinals of a node.
     pub fn edge_range(&self, node: u32) -> std::ops::Range<u32> {
         self.first_edge[node as usize]..self.first_edge[node as usize + 1]
@@ -126,5 +149,21 @@ impl Snapshot {
     /// A node type's name as the file spells it.
     pub fn type_name(&self, kind: NodeType) -> &str {
         self.type_names.get(kind)
+    }
+    /// Which ids had been given out by when, of an allocation timeline.
+    pub fn samples(&self) -> &[Sample] {
+        &self.samples
+    }
+    /// The functions of allocation stacks.
+    pub fn trace_functions(&self) -> &[TraceFunction] {
+        &self.trace_functions
+    }
+    /// The tree of allocation stacks, parents before children.
+    pub fn trace_tree(&self) -> &[TraceNode] {
+        &self.trace_tree
+    }
+    /// The JSON text of the file's own header (the value of its key `snapshot`).
+    pub fn header_json(&self) -> &str {
+        &self.header_json
     }
 }

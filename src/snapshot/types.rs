@@ -125,7 +125,7 @@ impl EdgeType {
 }
 
 /// Spelling of each node type, indexed by [`NodeType`].
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct TypeNames(pub(crate) Vec<String>);
 
 impl TypeNames {

@@ -1,0 +1,218 @@
+//! The whole text, key by key: `snapshot` first, `strings` last, unknown keys passed over.
+
+use super::{
+    Snapshot, Strings,
+    budget::Budget,
+    edges::{BYTES_PER_EDGE, Edges},
+    header::{Header, skip_value},
+    nodes::{Nodes, bytes_per_node},
+    records::{Highest, Ordinals, read_rows},
+    text::Text,
+    trace,
+};
+use crate::error::{Code, Error, Result};
+
+/// Longer keys are none of a snapshot's.
+const MAX_KEY: usize = 256;
+
+/// Reads the snapshot that `text` is.
+pub(super) fn parse(text: &mut Text, budget: &mut Budget) -> Result<Snapshot> {
+    text.section = "the head of the file";
+    if text.token()? != b'{' {
+        return Err(text.error(Code::NotASnapshot, "this is no heap snapshot: it does not start with '{'"));
+    }
+    text.advance(1);
+    let header = find_header(text)?;
+    check_memory(text, &header, budget)?;
+    let mut parts = Parts { header: &header, snapshot: Snapshot::default(), checks: Vec::new(), seen: Vec::new() };
+    loop {
+        text.section = "the snapshot";
+        match text.token()? {
+            b',' => text.advance(1),
+            b'}' => break,
+            _ => return Err(text.error(Code::Corrupt, "expected ',' or '}' after a value")),
+        }
+        let key = key(text)?;
+        parts.read(&key, text, budget)?;
+    }
+    text.advance(1);
+    let end = text.offset();
+    if text.peek_token()?.is_some() {
+        return Err(text.error(Code::Corrupt, "there is more text after the snapshot's end"));
+    }
+    let Parts { mut snapshot, checks, seen, .. } = parts;
+    for part in ["nodes", "edges", "strings"] {
+        if !seen.iter().any(|s| s == part) {
+            return Err(Error::at(Code::Corrupt, end, format!("the snapshot has no \"{part}\"")));
+        }
+    }
+    check_indices(&snapshot, &checks)?;
+    snapshot.root = header.root;
+    snapshot.extra_native_bytes = header.extra_native_bytes;
+    snapshot.type_names = header.node.type_names;
+    snapshot.header_json = header.json;
+    Ok(snapshot)
+}
+
+/// Reads on to the header. What stands before it is JSON of some kind, no more is known.
+fn find_header(text: &mut Text) -> Result<Header> {
+    let not_a_snapshot = |mut e: Error| {
+        if e.code == Code::Corrupt {
+            e.code = Code::NotASnapshot;
+            e.message = format!("this is no heap snapshot: {}", e.message);
+        }
+        e
+    };
+    loop {
+        if text.token()? == b'}' {
+            return Err(text.error(Code::NotASnapshot, "this is no heap snapshot: it has no \"snapshot\" header"));
+        }
+        let key = key(text).map_err(not_a_snapshot)?;
+        if key == b"snapshot" {
+            text.section = "the header";
+            return Header::read(text);
+        }
+        if key == b"nodes" || key == b"edges" || key == b"head" {
+            let message = "this is no heap snapshot: its \"snapshot\" header does not come first";
+            return Err(text.error(Code::NotASnapshot, message));
+        }
+        skip_value(text, |_| true).map_err(not_a_snapshot)?;
+        match text.token()? {
+            b',' => text.advance(1),
+            b'}' => {}
+            _ => return Err(text.error(Code::NotASnapshot, "this is no heap snapshot, nor JSON")),
+        }
+    }
+}
+
+/// A key and the colon behind it. Keys of interest have no escapes.
+fn key(text: &mut Text) -> Result<Vec<u8>> {
+    if text.token()? != b'"' {
+        return Err(text.error(Code::Corrupt, "expected a key in quotes"));
+    }
+    text.advance(1);
+    let mut key = Vec::new();
+    loop {
+        match text.peek()? {
+            Some(b'"') => break,
+            Some(b) if key.len() < MAX_KEY && b >= b' ' => key.push(b),
+            Some(_) => return Err(text.error(Code::Corrupt, "this key is none of a snapshot's")),
+            None => return Err(text.truncated()),
+        }
+        text.advance(1);
+    }
+    text.advance(1);
+    text.expect(b':')?;
+    Ok(key)
+}
+
+/// An early no where the columns alone would take more than is allowed: it names what the whole file needs. A header
+/// that announces more than the rest of the text can hold is not believed.
+fn check_memory(text: &Text, header: &Header, budget: &Budget) -> Result<()> {
+    let (nodes, edges) = (u64::from(header.node_count), u64::from(header.edge_count));
+    let room = |width: usize| text.most_left().map_or(u64::MAX, |bytes| bytes / (2 * width as u64));
+    let nodes_bytes = nodes.min(room(header.node.width)) * bytes_per_node(&header.node);
+    let edges_bytes = edges.min(room(header.edge.width)) * BYTES_PER_EDGE;
+    budget.check(nodes_bytes + edges_bytes, &format!("the columns of {nodes} nodes and {edges} edges"))
+}
+
+/// How many of `announced` records of `width` numbers to make room for before they are seen.
+fn sure(text: &Text, announced: u32, width: usize) -> usize {
+    let bytes = match text.most_left() {
+        Some(bytes) if text.length_known() => bytes,
+        // Snapshots are seldom packed to less than a fifteenth.
+        Some(bytes) => bytes / 1032 * 15,
+        None => 1 << 20,
+    };
+    (announced as usize).min(usize::try_from(bytes / (2 * width as u64)).unwrap_or(usize::MAX))
+}
+
+struct Parts<'h> {
+    header: &'h Header,
+    snapshot: Snapshot,
+    /// What to compare with the number of strings when they are there.
+    checks: Vec<(&'static str, Highest)>,
+    seen: Vec<String>,
+}
+
+impl Parts<'_> {
+    fn read(&mut self, key: &[u8], text: &mut Text, budget: &mut Budget) -> Result<()> {
+        let section = match key {
+            b"nodes" => "\"nodes\"",
+            b"edges" => "\"edges\"",
+            b"strings" => "\"strings\"",
+            b"locations" => "\"locations\"",
+            b"samples" => "\"samples\"",
+            b"trace_function_infos" => "\"trace_function_infos\"",
+            b"trace_tree" => "\"trace_tree\"",
+            b"snapshot" => return Err(text.error(Code::Corrupt, "the snapshot has two headers")),
+            _ => {
+                text.section = "a part that is not known";
+                return skip_value(text, |_| true);
+            }
+        };
+        text.section = section;
+        let name = section.trim_matches('"');
+        if self.seen.iter().any(|s| s == name) {
+            return Err(text.error(Code::Corrupt, format!("the snapshot has {section} twice")));
+        }
+        self.seen.push(name.to_owned());
+        let header = self.header;
+        let ordinals = Ordinals::new(header.node.width, header.node_count);
+        let snapshot = &mut self.snapshot;
+        match name {
+            "nodes" => {
+                let sure = sure(text, header.node_count, header.node.width);
+                let mut nodes = Nodes::new(&header.node, budget, sure)?;
+                read_rows(text, &mut nodes, Some(header.node_count))?;
+                nodes.finish(header.edge_count, text.offset())?;
+                self.checks.push(("node", nodes.names));
+                snapshot.node_type = nodes.kind;
+                snapshot.node_name = nodes.name;
+                snapshot.node_id = nodes.id;
+                snapshot.self_size = nodes.self_size;
+                snapshot.first_edge = nodes.first_edge;
+                snapshot.detachedness = nodes.detachedness;
+                snapshot.trace_node_id = nodes.trace_node_id;
+            }
+            "edges" => {
+                let sure = sure(text, header.edge_count, header.edge.width);
+                let mut edges = Edges::new(&header.edge, ordinals, budget, sure)?;
+                read_rows(text, &mut edges, Some(header.edge_count))?;
+                self.checks.push(("edge", edges.names));
+                snapshot.edge_type = edges.kind;
+                snapshot.edge_name = edges.name;
+                snapshot.edge_to = edges.to;
+            }
+            "locations" => snapshot.locations = trace::read_locations(text, header, ordinals, budget)?,
+            "samples" => snapshot.samples = trace::read_samples(text, header, budget)?,
+            "trace_function_infos" => {
+                let (functions, names) = trace::read_functions(text, header, budget)?;
+                self.checks.push(("function of an allocation stack", names));
+                snapshot.trace_functions = functions;
+            }
+            "trace_tree" => snapshot.trace_tree = trace::read_tree(text, header, budget)?,
+            _ => snapshot.strings = Strings::read(text, budget)?,
+        }
+        Ok(())
+    }
+}
+
+/// What could be checked only when everything was there.
+fn check_indices(snapshot: &Snapshot, checks: &[(&str, Highest)]) -> Result<()> {
+    let strings = snapshot.strings.len();
+    for (what, names) in checks {
+        if names.any && names.value as usize >= strings {
+            let message = format!("a {what} has string {} for a name, and there are {strings}", names.value);
+            return Err(Error::at(Code::Corrupt, names.offset, message));
+        }
+    }
+    let functions = snapshot.trace_functions.len();
+    match snapshot.trace_tree.iter().find(|node| node.function as usize >= functions) {
+        Some(node) => Err(Error::new(
+            Code::Corrupt,
+            format!("stack {} of \"trace_tree\" is in function {}, and there are {functions}", node.id, node.function),
+        )),
+        None => Ok(()),
+    }
+}

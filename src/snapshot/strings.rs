@@ -1,0 +1,194 @@
+//! The string table, and how JSON's string literals become it.
+
+use super::{JsStr, budget::Budget, text::Text};
+use crate::error::{Code, Error, Result};
+
+const WHAT: &str = "the strings";
+
+/// The string table.
+#[derive(Clone, Debug, Default)]
+pub struct Strings {
+    bytes: Vec<u8>,
+    /// End of each string in `bytes`.
+    ends: Vec<u64>,
+}
+
+impl Strings {
+    /// How many strings.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+    /// The string at an index; indices are checked when the file is read.
+    pub fn get(&self, index: u32) -> JsStr<'_> {
+        let i = index as usize;
+        let start = if i == 0 { 0 } else { self.ends[i - 1] };
+        JsStr(&self.bytes[start as usize..self.ends[i] as usize])
+    }
+    /// All strings, in the order of the table.
+    pub fn iter(&self) -> impl Iterator<Item = JsStr<'_>> {
+        (0..self.len() as u32).map(|i| self.get(i))
+    }
+
+    /// Reads the array of strings, from `[` to `]`.
+    pub(super) fn read(text: &mut Text, budget: &mut Budget) -> Result<Strings> {
+        let mut strings = Strings::default();
+        if text.length_known() {
+            // Nearly all of the rest is strings, and unescaping makes them shorter. No more than a wish.
+            let rest = text.most_left().unwrap_or(0);
+            let _ = budget.plan(&mut strings.bytes, usize::try_from(rest).unwrap_or(0), WHAT);
+        }
+        text.expect(b'[')?;
+        if text.token()? == b']' {
+            text.advance(1);
+            return Ok(strings);
+        }
+        loop {
+            text.expect(b'"')?;
+            strings.literal(text, budget)?;
+            budget.grow(&mut strings.ends, 1, WHAT)?;
+            strings.ends.push(strings.bytes.len() as u64);
+            if strings.ends.len() >= u32::MAX as usize {
+                return Err(text.error(Code::Corrupt, "there are more strings than 32 bits can count"));
+            }
+            match text.token()? {
+                b',' => text.advance(1),
+                b']' => break,
+                _ => return Err(text.error(Code::Corrupt, "expected ',' or ']' between strings")),
+            }
+        }
+        text.advance(1);
+        budget.shrink(&mut strings.bytes);
+        budget.shrink(&mut strings.ends);
+        Ok(strings)
+    }
+
+    /// One literal behind its opening quote, up to and with the closing one.
+    fn literal(&mut self, text: &mut Text, budget: &mut Budget) -> Result<()> {
+        // A high surrogate that was escaped, waiting for its other half.
+        let mut high = None;
+        loop {
+            let rest = text.rest();
+            let special = memchr::memchr2(b'"', b'\\', rest);
+            let plain = &rest[..special.unwrap_or(rest.len())];
+            if !plain.is_empty() {
+                self.flush(&mut high, budget)?;
+            }
+            let taken = self.plain(plain, special.is_none(), budget).map_err(|mut e| {
+                e.offset = Some(text.offset() + e.offset.unwrap_or(0));
+                e
+            })?;
+            text.advance(taken);
+            match text.rest().first().copied() {
+                Some(b'"') => break,
+                Some(b'\\') => self.escape(text, &mut high, budget)?,
+                // The window's end, perhaps inside a character.
+                _ if text.refill()? => {}
+                _ => return Err(text.truncated()),
+            }
+        }
+        text.advance(1);
+        self.flush(&mut high, budget)
+    }
+
+    /// Appends text without quotes and escapes; says how much of it, which is all of it but for a last character that
+    /// goes on behind the window (`open`). What is no UTF-8 becomes U+FFFD, as a TextDecoder has it.
+    fn plain(&mut self, mut plain: &[u8], open: bool, budget: &mut Budget) -> Result<usize> {
+        let all = plain.len();
+        if let Some(at) = control(plain) {
+            let message = "a string holds a control character that is not escaped";
+            return Err(Error::at(Code::Corrupt, at as u64, message));
+        }
+        budget.grow(&mut self.bytes, plain.len(), WHAT)?;
+        while let Err(e) = std::str::from_utf8(plain) {
+            let (valid, rest) = plain.split_at(e.valid_up_to());
+            self.bytes.extend_from_slice(valid);
+            plain = rest;
+            if e.error_len().is_none() && open {
+                return Ok(all - rest.len());
+            }
+            budget.grow(&mut self.bytes, plain.len() + 3, WHAT)?;
+            self.bytes.extend_from_slice("\u{fffd}".as_bytes());
+            plain = &rest[e.error_len().unwrap_or(rest.len())..];
+        }
+        self.bytes.extend_from_slice(plain);
+        Ok(all)
+    }
+
+    /// One escape sequence.
+    fn escape(&mut self, text: &mut Text, high: &mut Option<u16>, budget: &mut Budget) -> Result<()> {
+        if text.rest().len() < 6 {
+            text.refill()?;
+        }
+        let Some(&letter) = text.rest().get(1) else { return Err(text.truncated()) };
+        let simple = match letter {
+            b'"' | b'\\' | b'/' => letter,
+            b'b' => 8,
+            b'f' => 12,
+            b'n' => b'\n',
+            b'r' => b'\r',
+            b't' => b'\t',
+            b'u' => {
+                let mut unit = 0u16;
+                for i in 2..6 {
+                    let Some(&digit) = text.rest().get(i) else { return Err(text.truncated()) };
+                    let Some(digit) = (digit as char).to_digit(16) else {
+                        return Err(text.error(Code::Corrupt, "\\u in a string wants four hexadecimal digits"));
+                    };
+                    unit = unit << 4 | digit as u16;
+                }
+                text.advance(6);
+                return self.unit(unit, high, budget);
+            }
+            _ => return Err(text.error(Code::Corrupt, "a string has an escape that JSON does not know")),
+        };
+        text.advance(2);
+        self.flush(high, budget)?;
+        budget.grow(&mut self.bytes, 1, WHAT)?;
+        self.bytes.push(simple);
+        Ok(())
+    }
+
+    /// One escaped UTF-16 unit: two halves become one character, a lone one stays itself.
+    fn unit(&mut self, unit: u16, high: &mut Option<u16>, budget: &mut Budget) -> Result<()> {
+        if let (0xdc00..=0xdfff, Some(first)) = (unit, *high) {
+            *high = None;
+            budget.grow(&mut self.bytes, 4, WHAT)?;
+            let point = 0x1_0000 + ((u32::from(first) & 0x3ff) << 10 | u32::from(unit) & 0x3ff);
+            let c = char::from_u32(point).unwrap_or(char::REPLACEMENT_CHARACTER);
+            self.bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+            return Ok(());
+        }
+        self.flush(high, budget)?;
+        if (0xd800..=0xdbff).contains(&unit) {
+            *high = Some(unit);
+            return Ok(());
+        }
+        self.push_unit(unit, budget)
+    }
+
+    /// Appends a high surrogate that stayed alone.
+    #[inline]
+    fn flush(&mut self, high: &mut Option<u16>, budget: &mut Budget) -> Result<()> {
+        high.take().map_or(Ok(()), |unit| self.push_unit(unit, budget))
+    }
+
+    fn push_unit(&mut self, unit: u16, budget: &mut Budget) -> Result<()> {
+        budget.grow(&mut self.bytes, 3, WHAT)?;
+        let tail = |shift: u16| 0x80 | (unit >> shift & 0x3f) as u8;
+        match unit {
+            0..0x80 => self.bytes.push(unit as u8),
+            0x80..0x800 => self.bytes.extend_from_slice(&[0xc0 | (unit >> 6) as u8, tail(0)]),
+            _ => self.bytes.extend_from_slice(&[0xe0 | (unit >> 12) as u8, tail(6), tail(0)]),
+        }
+        Ok(())
+    }
+}
+
+/// The first byte below U+0020. Looks at all before it looks for one: that runs many bytes at a time.
+fn control(text: &[u8]) -> Option<usize> {
+    if text.iter().fold(false, |any, &b| any | (b < 0x20)) { text.iter().position(|&b| b < 0x20) } else { None }
+}

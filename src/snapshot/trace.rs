@@ -1,0 +1,246 @@
+//! The small tables of a snapshot: locations, samples, and the functions and tree of allocation stacks.
+
+use super::{
+    Location,
+    budget::Budget,
+    header::{Fields, Header},
+    records::{BLOCK, Highest, Ordinals, Rows, next_number, quick, read_rows},
+    text::Text,
+};
+use crate::error::{Code, Error, Result};
+
+/// One `samples` record: which ids had been given out by when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// Microseconds since tracking began.
+    pub timestamp_us: u64,
+    /// The last node id that had been given out then.
+    pub last_assigned_id: u64,
+}
+
+/// One `trace_function_infos` record: a function that allocated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TraceFunction {
+    /// V8's id of the function.
+    pub function_id: u32,
+    /// String index of its name.
+    pub name: u32,
+    /// String index of its script's name.
+    pub script_name: u32,
+    /// V8's script id.
+    pub script_id: u32,
+    /// Line, as the file has it without its sign.
+    pub line: u32,
+    /// Column, as the file has it without its sign.
+    pub column: u32,
+}
+
+/// One node of `trace_tree`: a call stack, by its last frame and the stack below.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TraceNode {
+    /// What nodes of the heap refer to as their `trace_node_id`.
+    pub id: u32,
+    /// Index of a [`TraceFunction`].
+    pub function: u32,
+    /// Objects allocated here.
+    pub count: u32,
+    /// Bytes allocated here.
+    pub size: u32,
+    /// Index of the parent, which comes before its children; `None` at the root.
+    pub parent: Option<u32>,
+}
+
+/// Locations, and what to do with them.
+pub(super) struct Locations<'a> {
+    width: usize,
+    at: [usize; 4],
+    ordinals: Ordinals,
+    budget: &'a mut Budget,
+    pub(super) list: Vec<Location>,
+}
+
+impl<'a> Locations<'a> {
+    pub(super) fn new(header: &Header, ordinals: Ordinals, budget: &'a mut Budget) -> Result<Self> {
+        let fields = Fields::new(&header.location_fields, "location_fields")?;
+        let at = [fields.at("object_index")?, fields.at("script_id")?, fields.at("line")?, fields.at("column")?];
+        Ok(Locations { width: fields.width(), at, ordinals, budget, list: Vec::new() })
+    }
+}
+
+impl Rows for Locations<'_> {
+    fn width(&self) -> usize {
+        self.width
+    }
+
+    fn quick(&mut self, text: &[u8], _offset: u64, limit: usize) -> Result<(usize, usize)> {
+        if self.width != 4 || self.at != [0, 1, 2, 3] {
+            return Ok((0, 0));
+        }
+        self.budget.grow(&mut self.list, BLOCK, "the locations")?;
+        let Locations { list, ordinals, .. } = self;
+        Ok(quick::<4>(text, limit, |_, &[object, script_id, line, column], _| {
+            let Some(node) = ordinals.of(object) else { return false };
+            list.push(Location { node, script_id, line, column });
+            true
+        }))
+    }
+
+    fn push(&mut self, record: &[u32], offset: u64) -> Result<()> {
+        let [object, script_id, line, column] = self.at.map(|at| record[at]);
+        let Some(node) = self.ordinals.of(object) else {
+            let message = format!("a location belongs to node index {object}, which is no node");
+            return Err(Error::at(Code::Corrupt, offset, message));
+        };
+        self.budget.grow(&mut self.list, 1, "the locations")?;
+        self.list.push(Location { node, script_id, line, column });
+        Ok(())
+    }
+}
+
+/// The functions of allocation stacks. Their number is what the array has: headers understate it (SEMANTICS 1.4).
+pub(super) struct Functions<'a> {
+    width: usize,
+    at: [usize; 6],
+    budget: &'a mut Budget,
+    pub(super) list: Vec<TraceFunction>,
+    pub(super) names: Highest,
+}
+
+impl<'a> Functions<'a> {
+    pub(super) fn new(header: &Header, budget: &'a mut Budget) -> Result<Self> {
+        let fields = Fields::new(&header.function_fields, "trace_function_info_fields")?;
+        let mut at = [0; 6];
+        for (at, name) in at.iter_mut().zip(["function_id", "name", "script_name", "script_id", "line", "column"]) {
+            *at = fields.at(name)?;
+        }
+        Ok(Functions { width: fields.width(), at, budget, list: Vec::new(), names: Highest::default() })
+    }
+}
+
+impl Rows for Functions<'_> {
+    fn width(&self) -> usize {
+        self.width
+    }
+
+    fn quick(&mut self, _text: &[u8], _offset: u64, _limit: usize) -> Result<(usize, usize)> {
+        Ok((0, 0))
+    }
+
+    fn push(&mut self, record: &[u32], offset: u64) -> Result<()> {
+        let [function_id, name, script_name, script_id, line, column] = self.at.map(|at| record[at]);
+        self.names.see(name.max(script_name), offset);
+        self.budget.grow(&mut self.list, 1, "the functions of allocation stacks")?;
+        self.list.push(TraceFunction { function_id, name, script_name, script_id, line, column });
+        Ok(())
+    }
+}
+
+/// Reads `samples`. Unlike other numbers these are not kept modulo 2^32: microseconds pass that after 71 minutes.
+pub(super) fn read_samples(text: &mut Text, header: &Header, budget: &mut Budget) -> Result<Vec<Sample>> {
+    text.expect(b'[')?;
+    let fields = Fields::new(&header.sample_fields, "sample_fields")?;
+    let mut record = vec![0; fields.width()];
+    let mut samples = Vec::new();
+    let mut filled = 0;
+    while let Some((_, value)) = next_number(text)? {
+        if record.is_empty() {
+            return Err(fields.at("timestamp_us").err().unwrap_or_else(|| text.truncated()));
+        }
+        record[filled] = value;
+        filled += 1;
+        if filled == record.len() {
+            filled = 0;
+            let timestamp_us = record[fields.at("timestamp_us")?];
+            budget.grow(&mut samples, 1, "the samples")?;
+            samples.push(Sample { timestamp_us, last_assigned_id: record[fields.at("last_assigned_id")?] });
+        }
+    }
+    if filled != 0 {
+        return Err(text.error(Code::Corrupt, "\"samples\" ends in the middle of a record"));
+    }
+    Ok(samples)
+}
+
+/// Reads `locations`, or passes over an empty array whose layout the header does not give.
+pub(super) fn read_locations(
+    text: &mut Text,
+    header: &Header,
+    ordinals: Ordinals,
+    budget: &mut Budget,
+) -> Result<Vec<Location>> {
+    if header.location_fields.is_empty() {
+        return empty(text).map(|()| Vec::new());
+    }
+    let mut locations = Locations::new(header, ordinals, budget)?;
+    read_rows(text, &mut locations, None)?;
+    let Locations { mut list, budget, .. } = locations;
+    budget.shrink(&mut list);
+    Ok(list)
+}
+
+/// Reads `trace_function_infos`.
+pub(super) fn read_functions(
+    text: &mut Text,
+    header: &Header,
+    budget: &mut Budget,
+) -> Result<(Vec<TraceFunction>, Highest)> {
+    if header.function_fields.is_empty() {
+        return empty(text).map(|()| (Vec::new(), Highest::default()));
+    }
+    let mut functions = Functions::new(header, budget)?;
+    read_rows(text, &mut functions, None)?;
+    Ok((functions.list, functions.names))
+}
+
+/// Reads `trace_tree`: records whose last field is an array of records, without recursion.
+pub(super) fn read_tree(text: &mut Text, header: &Header, budget: &mut Budget) -> Result<Vec<TraceNode>> {
+    const WHAT: &str = "the tree of allocation stacks";
+    if header.trace_fields.is_empty() {
+        return empty(text).map(|()| Vec::new());
+    }
+    if header.trace_fields != ["id", "function_info_index", "count", "size", "children"] {
+        return Err(text.error(Code::Corrupt, "the header's trace_node_fields have an unknown layout"));
+    }
+    let mut tree: Vec<TraceNode> = Vec::new();
+    let mut parents: Vec<u32> = Vec::new();
+    let mut record = [0u32; 4];
+    let mut filled = 0;
+    text.expect(b'[')?;
+    loop {
+        match text.token()? {
+            b',' => text.advance(1),
+            b'0'..=b'9' if filled < 4 => {
+                let Some((_, value)) = next_number(text)? else { return Err(text.truncated()) };
+                record[filled] = value as u32;
+                filled += 1;
+            }
+            b'[' if filled == 4 => {
+                text.advance(1);
+                filled = 0;
+                let [id, function, count, size] = record;
+                budget.grow(&mut tree, 1, WHAT)?;
+                budget.grow(&mut parents, 1, WHAT)?;
+                tree.push(TraceNode { id, function, count, size, parent: parents.last().copied() });
+                parents.push(tree.len() as u32 - 1);
+            }
+            b']' if filled == 0 => {
+                text.advance(1);
+                if parents.pop().is_none() {
+                    break;
+                }
+            }
+            _ => return Err(text.error(Code::Corrupt, "\"trace_tree\" has no records of four numbers and an array")),
+        }
+    }
+    budget.shrink(&mut tree);
+    Ok(tree)
+}
+
+/// Passes over an array that must be empty.
+fn empty(text: &mut Text) -> Result<()> {
+    text.expect(b'[')?;
+    match next_number(text)? {
+        None => Ok(()),
+        Some(_) => Err(text.error(Code::Corrupt, format!("the header does not say how {} is laid out", text.section))),
+    }
+}
