@@ -107,7 +107,7 @@ impl Header {
         let node_count = count(raw.node_count, "nodes")?;
         let root_index = raw.root_index.unwrap_or(0);
         let width = node.width as u64;
-        if root_index % width != 0 || root_index / width >= u64::from(node_count.max(1)) {
+        if !root_index.is_multiple_of(width) || root_index / width >= u64::from(node_count.max(1)) {
             return Err(Error::new(Code::Corrupt, format!("root_index {root_index} is no node")));
         }
         if node_count == 0 {
