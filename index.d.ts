@@ -327,14 +327,16 @@ export class Snapshot {
   summary(options?: SummaryOptions): Promise<ClassRow[]>
   /** The objects of one class row, by its `key`, retained size descending. */
   instances(key: string, options?: Page & TaskOptions): Promise<NodeRow[]>
-  /** Outgoing edges, DevTools' Containment view. */
+  /** Outgoing edges, retained size descending, DevTools' Containment view. */
   references(id: number, options?: Page & TaskOptions): Promise<EdgeRow[]>
-  /** Incoming edges, nearest to a root first, DevTools' Retainers view. */
+  /** Incoming edges, nearest to a root first, DevTools' Retainers view: without weak ones and the root's own. */
   retainers(id: number, options?: Page & TaskOptions): Promise<EdgeRow[]>
   /** Children in the dominator tree, retained size descending. */
   dominated(id: number, options?: Page & TaskOptions): Promise<NodeRow[]>
-  /** Paths from a root to the node, shortest first. */
+  /** Paths from the root to the node, shortest first; those of user roots (globals, stacks, handles) before V8's own. Default: at most 10. */
   retainingPaths(id: number, options?: { limit?: number } & TaskOptions): Promise<PathStep[][]>
+  /** Strings of equal text, most bytes first. V8 cuts strings at 1024 characters when it writes a snapshot, so longer ones may only begin alike. */
+  duplicateStrings(options?: { limit?: number } & TaskOptions): Promise<DuplicateString[]>
   /** Every node at once, by ordinal (position in the file). */
   columns(options?: TaskOptions): Promise<Columns>
   /** Gives the memory back. A call under way rejects with `ERR_HEAPRS_CLOSED`. */
@@ -404,9 +406,9 @@ export interface NodeRow {
 
 export interface EdgeRow {
   type: EdgeType
-  /** Property or variable name; an index for elements and hidden edges. */
-  name: string | number
-  /** The other end. */
+  /** Property or variable name; for `element` and `hidden` edges the index, in decimal. */
+  name: string
+  /** The other end: what a reference leads to, what a retainer comes from. */
   node: NodeRow
 }
 
@@ -427,8 +429,13 @@ export interface SummaryOptions extends Page, TaskOptions {
   search?: string
 }
 
-export interface PathStep {
-  // PENDING graph
+/** One step of a path from the root: an edge, and the node it leads to. */
+export type PathStep = EdgeRow
+
+export interface DuplicateString {
+  value: string
+  count: number
+  selfSize: number
 }
 
 /** Typed arrays by ordinal, copies of their own. */
@@ -445,19 +452,77 @@ export interface Columns {
 }
 
 /**
- * Reads a snapshot and reports where its memory is: totals and the classes that retain most. Cost as {@link openSnapshot}; the snapshot is
- * closed at the end.
+ * DevTools' Comparison view: what came and went between two snapshots of one process, told apart by object id.
+ *
+ * The ids must be comparable: captures with `comparableIds`, or `writeHeapSnapshot` without {@link releaseObjectIds} between the two. A side given as
+ * a file is opened and closed again.
+ */
+export function compareSnapshots(base: Snapshot | string, current: Snapshot | string, options?: OpenOptions): Promise<Comparison>
+
+export interface Comparison {
+  /** `'structure'` is not there yet. */
+  matchedBy: 'id' | 'structure'
+  /** One row a class that differs, `addedSize` descending. */
+  rows: DiffRow[]
+}
+
+export interface DiffRow {
+  key: string
+  name: string
+  addedCount: number
+  removedCount: number
+  countDelta: number
+  addedSize: number
+  removedSize: number
+  sizeDelta: number
+}
+
+/**
+ * Reads a snapshot and reports where its memory is: totals, the classes that retain most, and, given an earlier snapshot of the same process, what
+ * grew. Cost as {@link openSnapshot}; the snapshots are closed at the end.
  */
 export function analyze(file: string, options?: AnalyzeOptions): Promise<Report>
 
 export interface AnalyzeOptions extends OpenOptions {
-  /** Class rows at most. */
+  /** An earlier snapshot to compare with; object ids must be comparable, see {@link compareSnapshots}. */
+  base?: string
+  /** Class rows at most. Default 15. */
   limit?: number
 }
 
 /** One report in several forms. */
 export class Report {
   private constructor()
-  toJSON(): object
+  toJSON(): ReportJSON
+  /** One screen. Default: 80 columns, no colors. Control characters in names are shown, not sent. */
   toText(options?: { color?: boolean; width?: number }): string
+  toMarkdown(): string
+  /** Not there yet: throws `ERR_HEAPRS_UNAVAILABLE`. */
+  toHTML(): string
+}
+
+/** Fields are added to, not changed or dropped, under one `schemaVersion`. */
+export interface ReportJSON {
+  schemaVersion: 1
+  /** Of heaprs. */
+  version: string
+  file: string | null
+  totals: { totalSize: number; extraNativeBytes: number; nodes: number; edges: number; classes: number }
+  statistics: Statistics
+  /** Retained size descending. */
+  classes: ClassRow[]
+  /** Null without a base. */
+  growth: { baseFile: string | null; baseTotalSize: number; sizeDelta: number; matchedBy: 'id' | 'structure'; classes: DiffRow[] } | null
+  /** The biggest object of the application's class that grew or else retains most, and who holds it; null when there is none. */
+  biggest: HeldObject | null
+}
+
+export interface HeldObject {
+  id: number
+  className: string
+  retainedSize: number
+  /** The shortest path from the root, at most 40 steps: its middle is left out when it is longer. */
+  path: { type: EdgeType; edge: string; className: string; id: number }[]
+  /** Steps left out of the middle. */
+  omittedSteps: number
 }
