@@ -5,7 +5,11 @@ mod support;
 use std::{fs, io::Read, path::Path};
 
 use proptest::prelude::*;
-use support::{Model, random::models, read};
+use support::{
+    Model,
+    random::{big_model, models},
+    read,
+};
 
 /// Snapshots checked in, and those in the directory HEAPRS_SNAPSHOTS if that is set.
 #[test]
@@ -30,6 +34,17 @@ fn files() {
     }
 }
 
+/// Longer than the reader's window, which then ends within numbers, characters and escapes.
+#[test]
+fn big_snapshots() {
+    for seed in 1..=6 {
+        let model = big_model(seed);
+        let text = model.to_text(seed);
+        assert!(text.len() > 3 << 20);
+        model.check(&read(&text).unwrap());
+    }
+}
+
 fn collect(dir: &Path, into: &mut Vec<std::path::PathBuf>) {
     for entry in fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
@@ -43,7 +58,7 @@ fn collect(dir: &Path, into: &mut Vec<std::path::PathBuf>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn random_snapshots(model in models(), seed in any::<u64>()) {

@@ -42,7 +42,10 @@ impl Snapshot {
 fn read(input: Box<dyn Read + '_>, len: Option<u64>, options: &ReadOptions, progress: &Progress) -> Result<Snapshot> {
     let mut text = Text::new(Source::new(input, len)?, progress)?;
     let mut budget = Budget::new(options.max_memory);
-    let snapshot = parse(&mut text, &mut budget)?;
+    let snapshot = parse(&mut text, &mut budget).map_err(|mut e| {
+        e.offset.get_or_insert(text.offset());
+        e
+    })?;
     progress.report("read", text.input_done(), text.input_done())?;
     Ok(snapshot)
 }

@@ -127,11 +127,16 @@ fn sure(text: &Text, announced: u32, width: usize) -> usize {
     (announced as usize).min(usize::try_from(bytes / (2 * width as u64)).unwrap_or(usize::MAX))
 }
 
+enum Table {
+    Strings,
+    Functions,
+}
+
 struct Parts<'h> {
     header: &'h Header,
     snapshot: Snapshot,
-    /// What to compare with the number of strings when they are there.
-    checks: Vec<(&'static str, Highest)>,
+    /// What to compare with the lengths of tables when those are there.
+    checks: Vec<(&'static str, Table, Highest)>,
     seen: Vec<String>,
 }
 
@@ -166,7 +171,7 @@ impl Parts<'_> {
                 let mut nodes = Nodes::new(&header.node, budget, sure)?;
                 read_rows(text, &mut nodes, Some(header.node_count))?;
                 nodes.finish(header.edge_count, text.offset())?;
-                self.checks.push(("node", nodes.names));
+                self.checks.push(("node", Table::Strings, nodes.names));
                 snapshot.node_type = nodes.kind;
                 snapshot.node_name = nodes.name;
                 snapshot.node_id = nodes.id;
@@ -179,7 +184,7 @@ impl Parts<'_> {
                 let sure = sure(text, header.edge_count, header.edge.width);
                 let mut edges = Edges::new(&header.edge, ordinals, budget, sure)?;
                 read_rows(text, &mut edges, Some(header.edge_count))?;
-                self.checks.push(("edge", edges.names));
+                self.checks.push(("edge", Table::Strings, edges.names));
                 snapshot.edge_type = edges.kind;
                 snapshot.edge_name = edges.name;
                 snapshot.edge_to = edges.to;
@@ -188,10 +193,14 @@ impl Parts<'_> {
             "samples" => snapshot.samples = trace::read_samples(text, header, budget)?,
             "trace_function_infos" => {
                 let (functions, names) = trace::read_functions(text, header, budget)?;
-                self.checks.push(("function of an allocation stack", names));
+                self.checks.push(("function of an allocation stack", Table::Strings, names));
                 snapshot.trace_functions = functions;
             }
-            "trace_tree" => snapshot.trace_tree = trace::read_tree(text, header, budget)?,
+            "trace_tree" => {
+                let (tree, functions) = trace::read_tree(text, header, budget)?;
+                self.checks.push(("allocation stack", Table::Functions, functions));
+                snapshot.trace_tree = tree;
+            }
             _ => snapshot.strings = Strings::read(text, budget)?,
         }
         Ok(())
@@ -199,20 +208,16 @@ impl Parts<'_> {
 }
 
 /// What could be checked only when everything was there.
-fn check_indices(snapshot: &Snapshot, checks: &[(&str, Highest)]) -> Result<()> {
-    let strings = snapshot.strings.len();
-    for (what, names) in checks {
-        if names.any && names.value as usize >= strings {
-            let message = format!("a {what} has string {} for a name, and there are {strings}", names.value);
-            return Err(Error::at(Code::Corrupt, names.offset, message));
+fn check_indices(snapshot: &Snapshot, checks: &[(&str, Table, Highest)]) -> Result<()> {
+    for (what, table, highest) in checks {
+        let (name, len) = match table {
+            Table::Strings => ("string", snapshot.strings.len()),
+            Table::Functions => ("function", snapshot.trace_functions.len()),
+        };
+        if highest.any && highest.value as usize >= len {
+            let message = format!("a {what} refers to {name} {}, and there are {len}", highest.value);
+            return Err(Error::at(Code::Corrupt, highest.offset, message));
         }
     }
-    let functions = snapshot.trace_functions.len();
-    match snapshot.trace_tree.iter().find(|node| node.function as usize >= functions) {
-        Some(node) => Err(Error::new(
-            Code::Corrupt,
-            format!("stack {} of \"trace_tree\" is in function {}, and there are {functions}", node.id, node.function),
-        )),
-        None => Ok(()),
-    }
+    Ok(())
 }

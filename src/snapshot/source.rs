@@ -18,7 +18,7 @@ use crate::error::{Code, Error, Result};
 const GZIP_INPUT: usize = 128 << 10;
 /// Text that any gzip may expand to, and beyond it the largest ratio taken for a snapshot: real ones reach 10, a
 /// bomb 1032.
-const FREE_TEXT: u64 = 256 << 20;
+const FREE_TEXT: u64 = 64 << 20;
 const MAX_RATIO: u64 = 200;
 
 /// The snapshot's text as it comes in, with count kept of what was taken from below.

@@ -192,11 +192,12 @@ pub(super) fn read_functions(
     Ok((functions.list, functions.names))
 }
 
-/// Reads `trace_tree`: records whose last field is an array of records, without recursion.
-pub(super) fn read_tree(text: &mut Text, header: &Header, budget: &mut Budget) -> Result<Vec<TraceNode>> {
+/// Reads `trace_tree`: records whose last field is an array of records, without recursion. Also the highest function
+/// that one names.
+pub(super) fn read_tree(text: &mut Text, header: &Header, budget: &mut Budget) -> Result<(Vec<TraceNode>, Highest)> {
     const WHAT: &str = "the tree of allocation stacks";
     if header.trace_fields.is_empty() {
-        return empty(text).map(|()| Vec::new());
+        return empty(text).map(|()| (Vec::new(), Highest::default()));
     }
     if header.trace_fields != ["id", "function_info_index", "count", "size", "children"] {
         return Err(text.error(Code::Corrupt, "the header's trace_node_fields have an unknown layout"));
@@ -205,6 +206,7 @@ pub(super) fn read_tree(text: &mut Text, header: &Header, budget: &mut Budget) -
     let mut parents: Vec<u32> = Vec::new();
     let mut record = [0u32; 4];
     let mut filled = 0;
+    let mut functions = Highest::default();
     text.expect(b'[')?;
     loop {
         match text.token()? {
@@ -218,6 +220,7 @@ pub(super) fn read_tree(text: &mut Text, header: &Header, budget: &mut Budget) -
                 text.advance(1);
                 filled = 0;
                 let [id, function, count, size] = record;
+                functions.see(function, text.offset());
                 budget.grow(&mut tree, 1, WHAT)?;
                 budget.grow(&mut parents, 1, WHAT)?;
                 tree.push(TraceNode { id, function, count, size, parent: parents.last().copied() });
@@ -233,7 +236,7 @@ pub(super) fn read_tree(text: &mut Text, header: &Header, budget: &mut Budget) -
         }
     }
     budget.shrink(&mut tree);
-    Ok(tree)
+    Ok((tree, functions))
 }
 
 /// Passes over an array that must be empty.

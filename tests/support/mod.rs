@@ -3,16 +3,24 @@
 #![allow(dead_code, reason = "each test file uses a part")]
 
 pub(crate) mod random;
+pub(crate) mod small;
 
+use std::{
+    fs,
+    io::{Read, Write},
+    path::Path,
+};
+
+use flate2::{Compression, write::GzEncoder};
 use heaprs::{
-    error::Result,
+    error::{Error, Result},
     progress::Progress,
     snapshot::{ReadOptions, Snapshot},
 };
 use serde_json::Value;
 
 /// What a snapshot says, a list of records for each of its arrays.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Model {
     pub(crate) node_fields: Vec<String>,
     pub(crate) node_types: Vec<String>,
@@ -36,6 +44,36 @@ pub(crate) struct Model {
 
 pub(crate) fn read(bytes: &[u8]) -> Result<Snapshot> {
     Snapshot::from_bytes(bytes, &ReadOptions::default(), &Progress::default())
+}
+
+/// The error that reading gives.
+pub(crate) fn fails(text: impl AsRef<[u8]>) -> Error {
+    let text = text.as_ref();
+    match read(text) {
+        Ok(_) => panic!("read without an error: {}", String::from_utf8_lossy(&text[..text.len().min(500)])),
+        Err(e) => e,
+    }
+}
+
+pub(crate) fn gzip(text: &[u8]) -> Vec<u8> {
+    let mut out = GzEncoder::new(Vec::new(), Compression::fast());
+    out.write_all(text).unwrap();
+    out.finish().unwrap()
+}
+
+/// The text of a random snapshot that is checked in, of 46 KB.
+pub(crate) fn golden() -> Vec<u8> {
+    let file =
+        fs::File::open(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/reader/fuzz-1-0.heapsnapshot.gz"));
+    let mut text = Vec::new();
+    flate2::read::GzDecoder::new(file.unwrap()).read_to_end(&mut text).unwrap();
+    text
+}
+
+impl std::fmt::Debug for Model {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&String::from_utf8_lossy(&self.to_text(0)))
+    }
 }
 
 impl Model {

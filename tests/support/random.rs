@@ -28,6 +28,25 @@ pub(crate) fn models() -> impl Strategy<Value = Model> {
         })
 }
 
+/// A snapshot of several megabytes: longer than any buffer, with something at each of their ends.
+pub(crate) fn big_model(seed: u64) -> Model {
+    let mut draw = Draw(seed | 1);
+    let string = |draw: &mut Draw| -> Vec<u8> {
+        let pieces = ["a", "plain words, ", "\u{e9}", "\u{20ac}", "\u{1f600}", "\"", "\n", "\u{1}"];
+        (0..draw.below(60)).flat_map(|_| pieces[draw.below(8) as usize].bytes()).collect()
+    };
+    let mut model = Model {
+        node_fields: words("type name id self_size edge_count detachedness"),
+        edge_fields: words("type name_or_index to_node"),
+        node_types: words("hidden array string object"),
+        edge_types: words("context element property internal hidden"),
+        strings: (0..20_000).map(|_| string(&mut draw)).collect(),
+        ..Model::default()
+    };
+    model.fill(&mut draw, 40_000, 90_000, 50, 5_000);
+    model
+}
+
 /// Units of a string, so that lone surrogates and every escape occur; as WTF-8.
 fn string() -> impl Strategy<Value = Vec<u8>> {
     let unit = prop_oneof![
@@ -101,13 +120,15 @@ impl Model {
         let strings = self.strings.len() as u64;
         let traced = draw.below(2) == 0;
         // Each edge to a random owner, then counted: the sum is right.
-        let mut owners: Vec<u64> = (0..edges).map(|_| draw.below(nodes as u64)).collect();
-        owners.sort_unstable();
-        for i in 0..nodes {
+        let mut counts = vec![0u64; nodes];
+        for _ in 0..edges {
+            counts[draw.below(nodes as u64) as usize] += 1;
+        }
+        for &edge_count in &counts {
             let record = self.node_fields.iter().map(|field| match field.as_str() {
                 "type" => draw.below(self.node_types.len() as u64),
                 "name" => draw.below(strings),
-                "edge_count" => owners.iter().filter(|&&o| o == i as u64).count() as u64,
+                "edge_count" => edge_count,
                 "detachedness" => draw.below(3),
                 "trace_node_id" if !traced => 0,
                 _ => draw.number(32),
