@@ -5,7 +5,7 @@ use super::{
     text::{JsString, format_property, utf16_len},
 };
 use crate::{
-    graph::{DETACHED_PREFIX, DomStates},
+    graph::{DETACHED_PREFIX, DomStates, parse_int},
     snapshot::{Edge, EdgeType, JsStr, NodeType, Snapshot},
 };
 
@@ -113,18 +113,22 @@ fn plain_object(snapshot: &Snapshot, node: u32) -> JsString {
 
 /// An edge's name: a number in decimal for those that have no string.
 pub(crate) fn edge(snapshot: &Snapshot, edge: Edge) -> JsString {
+    match number(snapshot, edge) {
+        Some(number) => JsString::from(&*number.to_string()),
+        None => snapshot.strings().get(edge.name_or_index).into(),
+    }
+}
+
+/// The number that an edge has in place of a name.
+pub(crate) fn number(snapshot: &Snapshot, edge: Edge) -> Option<i64> {
     if edge.kind.has_index_name() {
-        return JsString::from(&*edge.name_or_index.to_string());
+        return Some(i64::from(edge.name_or_index));
     }
-    let name = snapshot.strings().get(edge.name_or_index);
-    // DevTools shows a shortcut that begins with a number as that number.
-    if edge.kind == EdgeType::Shortcut {
-        let number = crate::graph::parse_int(name.as_bytes());
-        if number.abs() < 9e15 {
-            return JsString::from(&*format!("{}", number as i64));
-        }
-    }
-    name.into()
+    // DevTools shows a shortcut that begins with a number as that number; beyond 2^53 it would begin to round.
+    let number = (edge.kind == EdgeType::Shortcut)
+        .then(|| parse_int(snapshot.strings().get(edge.name_or_index).as_bytes()))
+        .filter(|number| number.abs() < 9e15)?;
+    Some(number as i64)
 }
 
 /// An edge type as V8 spells it.

@@ -213,7 +213,7 @@ impl Ord for ByTarget<'_> {
         let name = |row: &Self| {
             let name = names::edge(&row.heap.snapshot, row.edge);
             // "__proto__" comes last, numbers after names.
-            (name.as_js_str().is("__proto__"), row.edge.kind.has_index_name(), name)
+            (name.as_js_str().is("__proto__"), names::number(&row.heap.snapshot, row.edge).is_some(), name)
         };
         let by_name = || {
             let (a, b) = (name(self), name(other));

@@ -56,9 +56,6 @@ impl DomStates {
         }
         for state in [ATTACHED, DETACHED] {
             while let Some(node) = spread.list(state).pop() {
-                if states.get(node) != state {
-                    continue;
-                }
                 for edge in snapshot.edges(node) {
                     steps.edge(edge.ordinal)?;
                     if !matches!(edge.kind, EdgeType::Hidden | EdgeType::Invisible | EdgeType::Weak) {

@@ -10,7 +10,7 @@ use heaprs::{
     progress::Progress,
     snapshot::{ReadOptions, Snapshot},
 };
-use model::{Model, model};
+use model::{Model, model, plain_objects};
 use proptest::prelude::*;
 use reference::{Reference, Table};
 
@@ -141,6 +141,11 @@ proptest! {
 
     #[test]
     fn numbers(model in model()) {
+        check_numbers(&model);
+    }
+
+    #[test]
+    fn interfaces(model in plain_objects()) {
         check_numbers(&model);
     }
 

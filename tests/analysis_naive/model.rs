@@ -150,9 +150,11 @@ fn edge_name(kind: &str, n: usize) -> String {
             "x,y",
             "",
             "d",
-            "long long long long long long long long long long long long long long long long long long long long long",
+            "much too long a name, which as the first one makes a definition by itself, and as a later one ends the definition before it",
         ]),
-        "internal" => pick(&["elements", "first", "second", "sloppy_function_map", "4", "7 of 9", "map"]),
+        "internal" => {
+            pick(&["elements", "first", "second", "sloppy_function_map", "sloppy_function_map", "4", "7 of 9", "map"])
+        }
         "shortcut" => pick(&["12x", "w"]),
         _ => pick(&["one", "two"]),
     }
@@ -161,7 +163,11 @@ fn edge_name(kind: &str, n: usize) -> String {
 /// Any heap: most are odd, which is the point.
 pub(crate) fn model() -> impl Strategy<Value = Model> {
     // Objects are most of every heap.
-    let kind = prop_oneof![4 => Just("object"), 7 => prop::sample::select(&NODE_TYPES[..])];
+    let kind = prop_oneof![
+        4 => Just("object"),
+        3 => prop::sample::select(&["hidden", "array", "native", "synthetic"][..]),
+        5 => prop::sample::select(&NODE_TYPES[..]),
+    ];
     let node = (kind, 0usize..9, 0u32..40, prop_oneof![6 => Just(0u8), 1 => 1u8..4]);
     let edge_kind = prop_oneof![3 => Just("property"), 7 => prop::sample::select(&EDGE_TYPES[..])];
     let index = any::<prop::sample::Index>;
@@ -218,5 +224,24 @@ pub(crate) fn model() -> impl Strategy<Value = Model> {
         list.sort_by_key(|edge| edge.from);
         let locations = locations.into_iter().map(|(node, script, line)| (node.index(count), script, line)).collect();
         Model { nodes, edges: list, locations, has_states, extra_native_bytes }
+    })
+}
+
+/// Heaps of nothing but plain objects, so that definitions compete.
+pub(crate) fn plain_objects() -> impl Strategy<Value = Model> {
+    let properties = prop::sample::subsequence(vec!["a", "b", "c", "d", "__proto__", "e"], 0..=6);
+    let shapes = prop::collection::vec((properties, any::<bool>()), 1..5);
+    (shapes, prop::collection::vec(any::<prop::sample::Index>(), 1..40)).prop_map(|(shapes, objects)| {
+        let mut nodes = vec![Node { kind: "synthetic", name: String::new(), id: 1, size: 0, state: 0 }];
+        let mut edges = Vec::new();
+        for (i, shape) in objects.iter().enumerate() {
+            nodes.push(Node { kind: "object", name: "Object".into(), id: i as u32 * 2 + 3, size: 8, state: 0 });
+            let (properties, reversed) = shape.get(&shapes);
+            let edge =
+                |name: &&str| Edge { from: i + 1, to: i, kind: "property", name: (*name).to_owned(), ephemeron: None };
+            let own: Vec<Edge> = properties.iter().map(edge).collect();
+            edges.extend(if *reversed { own.into_iter().rev().collect() } else { own });
+        }
+        Model { nodes, edges, locations: Vec::new(), has_states: false, extra_native_bytes: 0 }
     })
 }

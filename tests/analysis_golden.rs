@@ -1,0 +1,237 @@
+//! Every number against what Chrome DevTools computed of the same files: `tests/golden/README.md` says how they were made.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::{self, File},
+    io::Read,
+    path::{Path, PathBuf},
+};
+
+use heaprs::{
+    analysis::{ClassRow, EdgeRow, Heap, JsString, Page, SummaryFilter, SummaryQuery, compare},
+    progress::Progress,
+    snapshot::{JsStr, ReadOptions},
+};
+use serde::{Deserialize, Deserializer};
+
+/// A string of the expected file; unlike `String` it can be half a surrogate pair.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Text(Vec<u8>);
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl serde::de::Visitor<'_> for Visitor {
+            type Value = Text;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a string")
+            }
+            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Text, E> {
+                Ok(Text(bytes.to_vec()))
+            }
+        }
+        deserializer.deserialize_bytes(Visitor)
+    }
+}
+
+fn text(string: &JsString) -> Text {
+    Text(string.as_bytes().to_vec())
+}
+
+/// Key, name, count, distance, self size, retained size.
+type ClassTuple = (Text, Text, u64, i32, u64, u64);
+/// Key, name, added, removed, their bytes.
+type DiffTuple = (Text, Text, u64, u64, u64, u64);
+/// Id, dominator, distance, self size, retained size, state, class, name.
+type NodeTuple = (u32, u32, i32, u32, u64, u8, Text, Text);
+/// Type, name, id of the other end.
+type EdgeTuple = (String, Text, u32);
+
+#[derive(Deserialize)]
+struct Expected {
+    nodes: u64,
+    statistics: serde_json::Value,
+    digests: BTreeMap<String, String>,
+    every: usize,
+    sample: Vec<NodeTuple>,
+    classes: Vec<ClassTuple>,
+    interfaces: Vec<Text>,
+    lists: Vec<Lists>,
+    duplicates: Vec<(Text, u64, u64)>,
+    comparison: Option<Vec<DiffTuple>>,
+    between: Option<Between>,
+}
+
+#[derive(Deserialize)]
+struct Lists {
+    id: u32,
+    references: Vec<EdgeTuple>,
+    retainers: Vec<EdgeTuple>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Between {
+    min_node_id: u32,
+    max_node_id: u32,
+    classes: Vec<ClassTuple>,
+}
+
+fn golden(prefix: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let wanted = |file: &PathBuf| {
+        let name = file.file_name().unwrap().to_str().unwrap();
+        name.starts_with(prefix) && name.ends_with(".heapsnapshot.gz")
+    };
+    files.filter(wanted).collect()
+}
+
+fn open(file: &Path) -> Heap {
+    Heap::open(file, &ReadOptions::default(), &Progress::default()).unwrap()
+}
+
+fn expected(file: &Path) -> Expected {
+    let name = file.to_str().unwrap().replace(".heapsnapshot.gz", ".expected.json.gz");
+    let mut json = Vec::new();
+    flate2::read::GzDecoder::new(File::open(name).unwrap()).read_to_end(&mut json).unwrap();
+    serde_json::from_slice(&json).unwrap()
+}
+
+/// FNV-1a, 64 bits.
+struct Digest(u64);
+
+impl Digest {
+    fn of<const N: usize>(values: impl Iterator<Item = [u8; N]>) -> String {
+        let mut digest = Digest(0xcbf2_9ce4_8422_2325);
+        values.for_each(|value| digest.add(&value));
+        digest.text()
+    }
+
+    fn of_texts<'a>(texts: impl Iterator<Item = JsStr<'a>>) -> String {
+        let mut digest = Digest(0xcbf2_9ce4_8422_2325);
+        for text in texts {
+            heaprs::analysis::text::utf16_units(text).for_each(|unit| digest.add(&unit.to_le_bytes()));
+            digest.add(&[0, 0]);
+        }
+        digest.text()
+    }
+
+    fn add(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|&byte| self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
+    }
+
+    fn text(&self) -> String {
+        format!("{:016x}", self.0)
+    }
+}
+
+fn check(file: &Path) -> usize {
+    let (heap, expected) = (open(file), expected(file));
+    let name = file.file_name().unwrap().to_str().unwrap();
+    assert_eq!(heap.info().nodes, expected.nodes, "{name}");
+    let c = heap.columns(&Progress::default()).unwrap();
+    let count = c.id.len();
+    let state = |n: usize| heap.graph().states().get(n as u32);
+    let rows: Vec<_> = c.id.iter().map(|&id| heap.node(id as u32).unwrap()).collect();
+
+    // Whole rows first: they say where.
+    for (i, sample) in expected.sample.iter().enumerate() {
+        let n = i * expected.every;
+        let row = &rows[n];
+        let got = (
+            row.id,
+            row.dominator,
+            row.distance,
+            row.self_size,
+            row.retained_size,
+            state(n),
+            text(&row.class_name),
+            text(&row.name),
+        );
+        assert_eq!(&got, sample, "{name}, node {n}");
+        assert_eq!(row.detached, sample.5 == 2, "{name}, node {n}");
+    }
+    let mut digests = BTreeMap::new();
+    digests.insert("id", Digest::of(c.id.iter().map(|&id| (id as u32).to_le_bytes())));
+    digests.insert("dominator", Digest::of(c.dominator.iter().map(|&n| (c.id[n as usize] as u32).to_le_bytes())));
+    digests.insert("distance", Digest::of(c.distance.iter().map(|d| d.to_le_bytes())));
+    digests.insert("self", Digest::of(c.self_size.iter().map(|&s| (s as u32).to_le_bytes())));
+    digests.insert("retained", Digest::of(c.retained_size.iter().map(|s| s.to_le_bytes())));
+    digests.insert("detachedness", Digest::of((0..count).map(|n| [state(n)])));
+    let class = |n: usize| c.class_names[c.class_index[n] as usize].as_js_str();
+    digests.insert("class", Digest::of_texts((0..count).map(class)));
+    digests.insert("name", Digest::of_texts(rows.iter().map(|row| row.name.as_js_str())));
+    for (column, digest) in &expected.digests {
+        assert_eq!(digests.get(&**column), Some(digest), "{name}, column {column}");
+    }
+
+    assert_eq!(serde_json::to_value(heap.statistics()).unwrap(), expected.statistics, "{name}");
+    assert_eq!(heap.interface_names().map(text).collect::<Vec<_>>(), expected.interfaces, "{name}");
+    check_classes(name, &heap, None, &expected.classes);
+    check_lists(name, &heap, &expected.lists);
+    let duplicates = heap.duplicate_strings(Page::default(), &Progress::default()).unwrap();
+    assert!(duplicates.is_sorted_by_key(|row| std::cmp::Reverse(row.self_size)));
+    let duplicates: BTreeSet<_> = duplicates.iter().map(|row| (text(&row.value), row.count, row.self_size)).collect();
+    assert_eq!(duplicates, expected.duplicates.into_iter().collect(), "{name}");
+
+    if let (Some(rows), Some(between)) = (expected.comparison, expected.between) {
+        let later = open(Path::new(&file.to_str().unwrap().replace("-before", "-after")));
+        let got = compare(&heap, &later, &Progress::default()).unwrap();
+        let row = |r: &heaprs::analysis::DiffRow| {
+            (text(&r.key), text(&r.name), r.added_count, r.removed_count, r.added_size, r.removed_size)
+        };
+        let got: BTreeSet<DiffTuple> = got.iter().map(row).collect();
+        assert_eq!(got, rows.into_iter().collect(), "{name}");
+        assert_eq!((heap.max_js_object_id(), later.max_js_object_id()), (between.min_node_id, between.max_node_id));
+        let filter = SummaryFilter::Ids(Some(between.min_node_id), between.max_node_id);
+        check_classes(name, &later, Some(filter), &between.classes);
+    }
+    count
+}
+
+fn check_classes(name: &str, heap: &Heap, filter: Option<SummaryFilter>, expected: &[ClassTuple]) {
+    let rows = heap.summary(&SummaryQuery { filter, ..Default::default() }, &Progress::default()).unwrap();
+    assert!(rows.is_sorted_by_key(|row| std::cmp::Reverse(row.retained_size)));
+    let row = |r: &ClassRow| (text(&r.key), text(&r.name), r.count, r.distance, r.self_size, r.retained_size);
+    let got: BTreeSet<ClassTuple> = rows.iter().map(row).collect();
+    assert_eq!(got, expected.iter().cloned().collect(), "{name}");
+    let page = Page { offset: 2, limit: Some(3) };
+    let part = heap.summary(&SummaryQuery { filter, page, search: None }, &Progress::default()).unwrap();
+    assert_eq!(part[..], rows[rows.len().min(2)..rows.len().min(5)]);
+}
+
+fn check_lists(name: &str, heap: &Heap, lists: &[Lists]) {
+    let page = Page { offset: 0, limit: Some(20) };
+    let row = |r: &EdgeRow| (r.edge_type.to_owned(), text(&r.name), r.node.id);
+    for list in lists {
+        let references = heap.references(list.id, page, &Progress::default()).unwrap();
+        let references: Vec<_> = references.iter().map(row).collect();
+        assert_eq!(references, list.references, "{name}, references of @{}", list.id);
+        let retainers = heap.retainers(list.id, page, &Progress::default()).unwrap();
+        assert_eq!(retainers.iter().map(row).collect::<Vec<_>>(), list.retainers, "{name}, retainers of @{}", list.id);
+    }
+}
+
+#[test]
+fn whole_heaps_of_node_20_to_26() {
+    let files = golden("node");
+    assert_eq!(files.len(), 4);
+    let nodes: usize = files.iter().map(|file| check(file)).sum();
+    assert!(nodes > 200_000, "{nodes} nodes");
+}
+
+#[test]
+fn pairs_of_node_20_to_26() {
+    let files = golden("cut");
+    assert_eq!(files.len(), 8);
+    assert_eq!(files.iter().filter(|file| expected(file).comparison.is_some()).count(), 4);
+    files.iter().for_each(|file| assert!(check(file) > 2000));
+}
+
+#[test]
+fn random_heaps() {
+    let files = golden("fuzz-");
+    assert!(files.len() >= 30, "{} files", files.len());
+    files.iter().for_each(|file| assert!(check(file) > 10));
+}
