@@ -89,23 +89,28 @@ impl Model {
             self.locations.iter().flat_map(|&(n, s, l)| [n * width, s as usize, l as usize, 7]).collect();
         let mut fields = vec!["type", "name", "id", "self_size", "edge_count"];
         fields.extend(self.has_states.then_some("detachedness"));
-        serde_json::json!({
-            "snapshot": {
-                "meta": {
-                    "node_fields": fields,
-                    "node_types": [NODE_TYPES, "string", "number", "number", "number", "number"],
-                    "edge_fields": ["type", "name_or_index", "to_node"],
-                    "edge_types": [EDGE_TYPES, "string_or_number", "node"],
-                    "trace_function_info_fields": [], "trace_node_fields": [], "sample_fields": [],
-                    "location_fields": ["object_index", "script_id", "line", "column"],
-                },
-                "node_count": self.nodes.len(), "edge_count": self.edges.len(), "trace_function_count": 0,
-                "extra_native_bytes": self.extra_native_bytes,
-            },
-            "nodes": nodes, "edges": edges, "trace_function_infos": [], "trace_tree": [], "samples": [],
-            "locations": locations, "strings": strings,
-        })
-        .to_string()
+        let meta = serde_json::json!({
+            "node_fields": fields,
+            "node_types": [NODE_TYPES, "string", "number", "number", "number", "number"],
+            "edge_fields": ["type", "name_or_index", "to_node"],
+            "edge_types": [EDGE_TYPES, "string_or_number", "node"],
+            "trace_function_info_fields": [], "trace_node_fields": [], "sample_fields": [],
+            "location_fields": ["object_index", "script_id", "line", "column"],
+        });
+        let list = |numbers: &[usize]| numbers.iter().map(usize::to_string).collect::<Vec<_>>().join(",");
+        // By hand: the order of the keys matters.
+        format!(
+            "{{\"snapshot\":{{\"meta\":{meta},\"node_count\":{},\"edge_count\":{},\"trace_function_count\":0,\
+             \"extra_native_bytes\":{}}},\n\"nodes\":[{}],\n\"edges\":[{}],\n\"trace_function_infos\":[],\n\
+             \"trace_tree\":[],\n\"samples\":[],\n\"locations\":[{}],\n\"strings\":{}}}",
+            self.nodes.len(),
+            self.edges.len(),
+            self.extra_native_bytes,
+            list(&nodes),
+            list(&edges),
+            list(&locations),
+            serde_json::to_string(&strings).unwrap(),
+        )
     }
 }
 
