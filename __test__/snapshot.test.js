@@ -6,7 +6,7 @@ const assert = require('node:assert');
 const fs = require('node:fs');
 const path = require('node:path');
 const zlib = require('node:zlib');
-const { heaprs, rejection, run, scratch } = require('./helpers.js');
+const { heaprs, rejection, run } = require('./helpers.js');
 
 // One program for all tests: a Map that holds sessions, equal strings, 1 MB of buffers.
 let directory;

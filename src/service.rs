@@ -124,7 +124,7 @@ mod tests {
     #[test]
     fn a_panicking_task_does_not_end_the_thread() {
         let lease = lease().unwrap();
-        let _ = lease.handle().spawn(async { panic!("deliberate") });
+        drop(lease.handle().spawn(async { panic!("deliberate") }));
         let (tx, rx) = mpsc::channel();
         lease.handle().spawn(async move { tx.send(()).unwrap() });
         rx.recv_timeout(Duration::from_secs(5)).unwrap();

@@ -13,7 +13,7 @@ use napi::{
 use napi_derive::napi;
 
 use super::{
-    guard::{catch, guard},
+    guard::guard,
     rows::{ClassRow, Columns, DiffRow, DuplicateString, EdgeRow, NodeRow, Statistics, Text},
     task::{self, Task},
 };
@@ -258,7 +258,11 @@ impl HeapFile {
         let _ = env.adjust_external_memory(-self.memory);
         let (done, wait) = mpsc::channel();
         let freed = service::spawn_thread("close", move || {
-            if Arc::into_inner(heap).is_some_and(|heap| catch("close thread", || Ok(drop(heap))).is_ok()) {
+            // Not while a question is still being answered: then its thread is the last to hold the heap.
+            let last = Arc::into_inner(heap);
+            let freed = last.is_some();
+            drop(last);
+            if freed {
                 os::trim();
             }
             // Refused when nobody waits any more.
@@ -293,7 +297,7 @@ impl ToNapiValue for Opened {
 }
 
 pub(super) fn read_options(max_memory: Option<f64>) -> ReadOptions {
-    ReadOptions { max_memory: max_memory.map(|bytes| bytes as u64), ..ReadOptions::default() }
+    ReadOptions { max_memory: max_memory.map(|bytes| bytes as u64) }
 }
 
 fn page(offset: f64, limit: Option<f64>) -> Page {

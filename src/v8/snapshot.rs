@@ -32,6 +32,11 @@ pub struct HeapSnapshot {
     _thread_bound: PhantomData<*const ()>,
 }
 
+/// Hears how far the heap walk is, and says whether to go on.
+type Watcher<'a> = dyn FnMut(u32, u32) -> ControlFlow<()> + 'a;
+/// Takes a piece of the snapshot's text, and says whether to go on.
+type Sink<'a> = dyn FnMut(&[u8]) -> ControlFlow<()> + 'a;
+
 /// How much V8 gives to one call of the sink, in bytes.
 const CHUNK: c_int = 64 * 1024;
 
@@ -40,11 +45,7 @@ impl Isolate {
     ///
     /// `progress(done, total)` is called now and then, in V8's own units; `Break` ends the walk with
     /// [`Code::Aborted`]. A panic of `progress` is passed on once V8 has returned.
-    pub fn take_heap_snapshot(
-        self,
-        options: TakeOptions,
-        progress: &mut dyn FnMut(u32, u32) -> ControlFlow<()>,
-    ) -> Result<HeapSnapshot> {
+    pub fn take_heap_snapshot(self, options: TakeOptions, progress: &mut Watcher<'_>) -> Result<HeapSnapshot> {
         let symbols = require(Feature::Snapshot)?;
         let address = symbols.take_heap_snapshot.expect("the feature lists it");
         let profiler = self.heap_profiler(symbols);
@@ -74,7 +75,7 @@ impl HeapSnapshot {
     /// Writes the snapshot's JSON text to `sink`, piece by piece, in this call and on this thread.
     ///
     /// `Break` ends it with [`Code::Aborted`]. A panic of `sink` is passed on once V8 has returned.
-    pub fn serialize(&self, sink: &mut dyn FnMut(&[u8]) -> ControlFlow<()>) -> Result<()> {
+    pub fn serialize(&self, sink: &mut Sink<'_>) -> Result<()> {
         let address = require(Feature::Snapshot)?.snapshot_serialize.expect("the feature lists it");
         let mut stream = OutputStream {
             vtable: OUTPUT_STREAM.pointer(),
@@ -147,7 +148,7 @@ const ABORT: c_int = 1;
 #[repr(C)]
 struct ActivityControl<'a> {
     vtable: *const c_void,
-    callback: Callback<'a, dyn FnMut(u32, u32) -> ControlFlow<()> + 'a>,
+    callback: Callback<'a, Watcher<'a>>,
     stopped: bool,
 }
 
@@ -164,7 +165,7 @@ extern "C" fn report_progress_value(this: *mut ActivityControl<'_>, done: u32, t
 #[repr(C)]
 struct OutputStream<'a> {
     vtable: *const c_void,
-    callback: Callback<'a, dyn FnMut(&[u8]) -> ControlFlow<()> + 'a>,
+    callback: Callback<'a, Sink<'a>>,
     stopped: bool,
     ended: bool,
 }
