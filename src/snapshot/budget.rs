@@ -1,5 +1,6 @@
 //! Memory is asked for before it is taken, fallibly: an allocation that fails would otherwise end the host.
 
+use super::pages::advise_huge;
 use crate::error::{Code, Error, Result};
 
 pub(super) struct Budget {
@@ -26,7 +27,9 @@ impl Budget {
 
     /// Room for exactly `more` elements in an empty vector, as far as it is planned.
     pub(super) fn plan<T>(&mut self, vec: &mut Vec<T>, more: usize, what: &str) -> Result<()> {
-        self.resize(vec, vec.len().saturating_add(more), what)
+        self.resize(vec, vec.len().saturating_add(more), what)?;
+        advise_huge(vec);
+        Ok(())
     }
 
     /// Room for `more` elements, and for some beyond them where there was none.

@@ -9,6 +9,7 @@ mod header;
 mod jsstr;
 mod nodes;
 mod open;
+mod pages;
 mod parse;
 mod records;
 mod source;
