@@ -7,7 +7,7 @@ const [inA, inB, outA, outB] = process.argv.slice(2);
 const [a, b] = [inA, inB].map((file) => JSON.parse(fs.readFileSync(file)));
 const ids = new Set();
 const shapes = [a, b].map((j) => {
-  const { node_fields: F, node_types: [T], edge_types: [E] } = j.snapshot.meta, W = F.length, at = Object.fromEntries(F.map((f, i) => [f, i]));
+  const { node_fields: F, edge_types: [E] } = j.snapshot.meta, W = F.length, at = Object.fromEntries(F.map((f, i) => [f, i]));
   const N = j.nodes.length / W, id = (n) => j.nodes[n * W + at.id], first = [0];
   for (let n = 0; n < N; n++) first.push(first[n] + j.nodes[n * W + at.edge_count]);
   const out = (n) => Array.from({ length: first[n + 1] - first[n] }, (_, i) => (first[n] + i) * 3);
