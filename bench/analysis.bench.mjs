@@ -1,0 +1,105 @@
+// From a file to class rows with distances and retained sizes: heaprs, Chrome DevTools' own worker, memlab. Each in a process of its
+// own, in turn, on the same file; wall time inside the process and peak resident memory of the whole process.
+//
+//   npm run bench analysis                      a file of about 100 MB, made by bench/heap.mjs
+//   HEAPRS_BENCH_FILES=a,b npm run bench analysis
+//   HEAPRS_BENCH_PEERS=devtools                 only these
+
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, statSync, existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { root } from '../scripts/ensure.mjs';
+import { devtools, memlab, peers, versions } from './peers.mjs';
+import { measure, median, ratio } from './tools.mjs';
+
+const MB = Number(process.env.HEAPRS_BENCH_MB || 100);
+
+const DONE = 'console.log(JSON.stringify({ ms: performance.now() - start, peak: process.resourceUsage().maxRSS / 1024, classes }));';
+
+const programs = {
+  heaprs: `
+    (async () => {
+      const heaprs = require(heaprsPath);
+      const start = performance.now();
+      const snapshot = await heaprs.openSnapshot(process.argv[1]);
+      const classes = (await snapshot.summary()).length;
+      ${DONE}
+    })();`,
+  devtools: `
+    (async () => {
+      const { HeapSnapshotLoader, SecondaryInitManager } = await import(${JSON.stringify(devtools)});
+      const { Worker, isMainThread } = require('node:worker_threads');
+      const fs = require('node:fs');
+      console.warn = () => {};
+      const start = performance.now();
+      const loader = new HeapSnapshotLoader({ sendEvent() {} });
+      const decoder = new TextDecoder();
+      const fd = fs.openSync(process.argv[1], 'r');
+      const buffer = Buffer.allocUnsafe(10_000_000);
+      for (let n; (n = fs.readSync(fd, buffer, 0, buffer.length, null)); ) {
+        loader.write(decoder.decode(buffer.subarray(0, n), { stream: true }));
+        await new Promise((r) => setImmediate(r));
+      }
+      loader.close();
+      await loader.parsingComplete;
+      // The second half of the work runs on a second thread, as in DevTools.
+      const { port1, port2 } = new MessageChannel();
+      const second = new Worker("if (!Promise.withResolvers) Promise.withResolvers = function () { let resolve, reject; const promise = new Promise((a, b) => { resolve = a; reject = b; }); return { promise, resolve, reject }; }; import(" + ${JSON.stringify(JSON.stringify(devtools))} + ").then((m) => new m.SecondaryInitManager(require('node:worker_threads').workerData))",
+        { eval: true, workerData: port2, transferList: [port2], resourceLimits: { maxOldGenerationSizeMb: 16000 } });
+      const snapshot = await loader.buildSnapshot(port1);
+      const classes = Object.keys(snapshot.aggregatesWithFilter({ minNodeId: undefined, maxNodeId: undefined, allocationNodeId: undefined, filterName: undefined })).length;
+      ${DONE}
+      process.exit(0);
+    })();`,
+  memlab: `
+    (async () => {
+      const { getFullHeapFromFile } = require(${JSON.stringify(memlab)});
+      const log = console.log;
+      console.log = () => {};
+      const start = performance.now();
+      const heap = await getFullHeapFromFile(process.argv[1]);
+      const rows = new Map();
+      heap.nodes.forEach((node) => {
+        const row = rows.get(node.name) ?? { count: 0, self: 0, retained: 0 };
+        row.count++; row.self += node.self_size; row.retained += node.retainedSize;
+        rows.set(node.name, row);
+      });
+      const classes = rows.size;
+      console.log = log;
+      ${DONE}
+      process.exit(0);
+    })();`
+};
+
+const polyfill = `if (!Promise.withResolvers) Promise.withResolvers = function () { let resolve, reject; const promise = new Promise((a, b) => { resolve = a; reject = b; }); return { promise, resolve, reject }; };`;
+
+export default async function analysis() {
+  await peers();
+  const wanted = ['heaprs', ...(process.env.HEAPRS_BENCH_PEERS ?? 'devtools,memlab').split(',').filter(Boolean)];
+  console.log(`Chrome DevTools ${versions['chrome-devtools-frontend']}, memlab ${versions['@memlab/heap-analysis']}`);
+  for (const file of process.env.HEAPRS_BENCH_FILES?.split(',') ?? [generated()]) {
+    const size = statSync(file).size / 1e6;
+    const rounds = size > 300 ? 1 : 3;
+    const runs = Object.fromEntries(wanted.map((name) => [name, []]));
+    for (let i = 0; i < rounds; i++) {
+      for (const name of wanted) runs[name].push(measure(polyfill + programs[name], { args: [file], node: ['--max-old-space-size=18000'] }));
+    }
+    const of = (name, key) => median(runs[name].map((r) => r[key]));
+    console.log(`${size.toFixed(0)} MB`);
+    for (const name of wanted) {
+      const [ms, peak] = [of(name, 'ms'), of(name, 'peak')];
+      console.log(`  ${name.padEnd(10)}${(ms / 1000).toFixed(2).padStart(8)} s  ${(size / (ms / 1000)).toFixed(0).padStart(5)} MB/s  peak ${peak.toFixed(0).padStart(6)} MB (${ratio(peak, size)} the file)` +
+        (name === 'heaprs' ? '' : `   heaprs is ${(ms / of('heaprs', 'ms')).toFixed(1)} times faster`));
+    }
+  }
+}
+
+function generated() {
+  const file = join(root, 'target', `bench-${MB}.heapsnapshot`);
+  if (!existsSync(file)) {
+    mkdirSync(join(root, 'target'), { recursive: true });
+    const { status } = spawnSync(process.execPath, ['--max-old-space-size=12000', join(root, 'bench/heap.mjs'), file, String(MB)], { stdio: ['ignore', 'ignore', 'inherit'] });
+    if (status !== 0) throw new Error('the heap to analyse could not be made');
+  }
+  return file;
+}
