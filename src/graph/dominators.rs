@@ -4,7 +4,7 @@
 //! the search for the nearest common ancestor, which in plain Semi-NCA walks the dominator tree step by step (quadratic
 //! when the values of a long list are also held elsewhere), jumps.
 
-use super::{BitSet, essential::Essential, steps::Steps};
+use super::{BitSet, essential::EssentialEdges, steps::Steps};
 use crate::{error::Result, progress::Progress, snapshot::Snapshot};
 
 /// Not reached by the search.
@@ -22,9 +22,10 @@ impl DominatorTree {
     /// The dominators over the essential edges, with a further edge from the root to each node that has no essential edge
     /// leading to it. What is unreachable even then (cycles that nothing reaches) is dominated by the root, and has no
     /// influence.
-    pub(crate) fn compute(snapshot: &Snapshot, essential: &Essential<'_>, progress: &Progress) -> Result<Self> {
-        let search = Search::run(snapshot, essential, progress)?;
-        let preds = Predecessors::collect(snapshot, essential, &search, progress)?;
+    pub(crate) fn compute(snapshot: &Snapshot, essential: EssentialEdges, progress: &Progress) -> Result<Self> {
+        let EssentialEdges { mut edges, held } = essential;
+        let search = Search::run(snapshot, &mut edges, held, progress)?;
+        let preds = Predecessors::collect(snapshot, edges, &search, progress)?;
         let Search { number, order, parent } = search;
         drop(number);
         let semi = semi_dominators(&parent, preds, progress)?;
@@ -48,9 +49,9 @@ struct Search {
 }
 
 impl Search {
-    fn run(snapshot: &Snapshot, essential: &Essential<'_>, progress: &Progress) -> Result<Search> {
+    /// Takes the edges of its tree out of `edges`: what is left are those that lead to where it had been already.
+    fn run(snapshot: &Snapshot, edges: &mut BitSet, held: BitSet, progress: &Progress) -> Result<Search> {
         let count = snapshot.node_count();
-        let held = held(snapshot, essential, progress)?;
         let mut steps = Steps::start(progress, "depth first", u64::from(count))?;
         let mut search = Search { number: vec![UNSEEN; count as usize], order: Vec::new(), parent: Vec::new() };
         let mut stack: Vec<(u32, u32)> = Vec::new();
@@ -63,13 +64,18 @@ impl Search {
                 let node = *node;
                 let end = snapshot.edge_range(node).end;
                 while *next < end {
-                    let edge = snapshot.edge(*next);
+                    let edge = *next;
                     *next += 1;
-                    steps.edge(edge.ordinal)?;
-                    if search.number[edge.to as usize] == UNSEEN && essential.is(node, edge) {
+                    steps.edge(edge)?;
+                    if !edges.contains(edge) {
+                        continue;
+                    }
+                    let to = snapshot.edge(edge).to;
+                    if search.number[to as usize] == UNSEEN {
                         steps.one()?;
-                        search.visit(edge.to, search.number[node as usize]);
-                        stack.push((edge.to, snapshot.edge_range(edge.to).start));
+                        edges.remove(edge);
+                        search.visit(to, search.number[node as usize]);
+                        stack.push((to, snapshot.edge_range(to).start));
                         continue 'down;
                     }
                 }
@@ -89,67 +95,33 @@ impl Search {
     }
 }
 
-/// The nodes that an essential edge leads to.
-fn held(snapshot: &Snapshot, essential: &Essential<'_>, progress: &Progress) -> Result<BitSet> {
-    let mut steps = Steps::start(progress, "edges", u64::from(snapshot.node_count()))?;
-    let mut held = BitSet::new(snapshot.node_count());
-    for node in 0..snapshot.node_count() {
-        steps.one()?;
-        for edge in snapshot.edges(node) {
-            steps.edge(edge.ordinal)?;
-            if essential.is(node, edge) {
-                held.insert(edge.to);
-            }
-        }
-    }
-    steps.finish()?;
-    Ok(held)
-}
-
-/// The essential edges backwards, in depth-first numbers, without those that cannot change a semi-dominator: edges from a
-/// node's parent, and all edges to what the root itself holds.
+/// The essential edges backwards, in depth-first numbers, without those of the search's own tree.
 struct Predecessors {
     first: Vec<u32>,
     number: Vec<u32>,
-    /// Held by the root: dominated by it whatever else leads there.
-    by_root: BitSet,
 }
 
 impl Predecessors {
-    fn collect(
-        snapshot: &Snapshot,
-        essential: &Essential<'_>,
-        search: &Search,
-        progress: &Progress,
-    ) -> Result<Predecessors> {
-        let count = search.order.len() as u32;
-        let mut by_root = BitSet::new(count);
-        for (number, &parent) in search.parent.iter().enumerate() {
-            if parent == 0 {
-                by_root.insert(number as u32);
-            }
-        }
-        for edge in snapshot.edges(snapshot.root()).filter(|&edge| essential.is(snapshot.root(), edge)) {
-            by_root.insert(search.number[edge.to as usize]);
-        }
-        let each = |phase, f: &mut dyn FnMut(u32, u32)| -> Result<()> {
-            let mut steps = Steps::start(progress, phase, u64::from(count))?;
-            for (number, &node) in search.order.iter().enumerate().skip(1) {
+    fn collect(snapshot: &Snapshot, edges: BitSet, search: &Search, progress: &Progress) -> Result<Predecessors> {
+        // In file order: the edges are read one after the other.
+        let each = |f: &mut dyn FnMut(u32, u32)| -> Result<()> {
+            let mut steps = Steps::start(progress, "predecessors", u64::from(snapshot.node_count()))?;
+            for (node, &from) in search.number.iter().enumerate() {
                 steps.one()?;
-                for edge in snapshot.edges(node) {
-                    steps.edge(edge.ordinal)?;
-                    if essential.is(node, edge) {
-                        let to = search.number[edge.to as usize];
-                        if search.parent[to as usize] != number as u32 && !by_root.contains(to) {
-                            f(number as u32, to);
-                        }
+                if from == UNSEEN {
+                    continue;
+                }
+                for edge in snapshot.edge_range(node as u32) {
+                    steps.edge(edge)?;
+                    if edges.contains(edge) {
+                        f(from, search.number[snapshot.edge(edge).to as usize]);
                     }
                 }
             }
             steps.finish()
         };
-        let mut first = vec![0u32; count as usize + 1];
-        each("predecessors", &mut |_, to| first[to as usize] += 1)?;
+        let mut first = vec![0u32; search.order.len() + 1];
+        each(&mut |_, to| first[to as usize] += 1)?;
         let mut sum = 0;
         for slot in &mut first {
             sum += *slot;
@@ -157,12 +129,12 @@ impl Predecessors {
         }
         // Each list is filled from its end, which leaves `first` at the lists' beginnings.
         let mut number = vec![0u32; sum as usize];
-        each("predecessors", &mut |from, to| {
+        each(&mut |from, to| {
             let slot = &mut first[to as usize];
             *slot -= 1;
             number[*slot as usize] = from;
         })?;
-        Ok(Predecessors { first, number, by_root })
+        Ok(Predecessors { first, number })
     }
 
     fn of(&self, number: u32) -> &[u32] {
@@ -189,9 +161,6 @@ fn semi_dominators(parent: &[u32], preds: Predecessors, progress: &Progress) -> 
     for number in (1..count).rev() {
         steps.one()?;
         let mut least = parent[number as usize];
-        if preds.by_root.contains(number) {
-            least = 0;
-        }
         for &pred in preds.of(number) {
             looked = looked.wrapping_add(1);
             steps.edge(looked)?;

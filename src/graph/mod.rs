@@ -55,8 +55,9 @@ impl Graph {
         let weak_maps = WeakMapNames::find(snapshot, progress)?;
         let (dominator, order) = {
             let page_owned = flags::page_owned(snapshot, progress)?;
-            let essential = essential::Essential::new(snapshot, &weak_maps, &page_owned);
-            let tree = DominatorTree::compute(snapshot, &essential, progress)?;
+            let essential = essential::EssentialEdges::find(snapshot, &weak_maps, &page_owned, progress)?;
+            drop(page_owned);
+            let tree = DominatorTree::compute(snapshot, essential, progress)?;
             (tree.dominator, tree.order)
         };
         let self_size = shallow::self_sizes(snapshot, &states, progress)?;

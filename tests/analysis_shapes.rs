@@ -1,0 +1,211 @@
+//! Heaps of extreme shape: the time for an edge stays what it is in an ordinary one, and nothing recurses.
+//!
+//! `SHAPE_NODES=5000000 cargo test --release --test analysis_shapes -- --nocapture --test-threads 1` prints times at full size.
+
+use std::{
+    fmt::Write,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use heaprs::{
+    analysis::{Heap, Page},
+    error::Code,
+    progress::Progress,
+    snapshot::{ReadOptions, Snapshot},
+};
+
+/// Enough for a quadratic algorithm to take minutes.
+fn size() -> usize {
+    std::env::var("SHAPE_NODES").map_or(200_000, |n| n.parse().unwrap())
+}
+
+/// The text of a snapshot whose node 0 is the root and whose other nodes are objects of 16 bytes.
+fn text(nodes: usize, edges_of: impl Fn(usize) -> Vec<usize>) -> (String, usize) {
+    let (mut node_text, mut edge_text, mut count) = (String::new(), String::new(), 0);
+    for node in 0..nodes {
+        let to = edges_of(node);
+        let comma = if node == 0 { "" } else { "," };
+        let kind = usize::from(node > 0);
+        writeln!(node_text, "{comma}{kind},{kind},{},{},{}", node * 2 + 1, kind * 16, to.len()).unwrap();
+        for target in to {
+            let comma = if count == 0 { "" } else { "," };
+            writeln!(edge_text, "{comma}0,2,{}", target * 5).unwrap();
+            count += 1;
+        }
+    }
+    let meta = r#"{"node_fields":["type","name","id","self_size","edge_count"],
+        "node_types":[["synthetic","object"],"string","number","number","number"],
+        "edge_fields":["type","name_or_index","to_node"],"edge_types":[["property"],"string_or_number","node"],
+        "location_fields":["object_index","script_id","line","column"]}"#;
+    let text = format!(
+        "{{\"snapshot\":{{\"meta\":{meta},\"node_count\":{nodes},\"edge_count\":{count}}},\n\"nodes\":[{node_text}],\n\
+         \"edges\":[{edge_text}],\n\"locations\":[],\n\"strings\":[\"\",\"Thing\",\"next\"]}}"
+    );
+    (text, count)
+}
+
+fn read(text: &str) -> Snapshot {
+    Snapshot::from_bytes(text.as_bytes(), &ReadOptions::default(), &Progress::default()).unwrap()
+}
+
+/// The heap, and the nanoseconds that an edge took.
+fn analyse(name: &str, nodes: usize, edges_of: impl Fn(usize) -> Vec<usize>) -> (Heap, f64) {
+    let (text, edges) = text(nodes, edges_of);
+    let snapshot = read(&text);
+    drop(text);
+    let started = Instant::now();
+    let heap = Heap::from_snapshot(snapshot, &Progress::default()).unwrap();
+    let per_edge = started.elapsed().as_nanos() as f64 / edges as f64;
+    println!("{name}: {nodes} nodes, {edges} edges, {per_edge:.0} ns an edge");
+    (heap, per_edge)
+}
+
+/// An ordinary graph: everyone is referred to by an earlier one and refers to two others.
+fn ordinary() -> f64 {
+    let n = size();
+    let any = move |seed: usize| seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(17) % n;
+    analyse("ordinary", n, |node| {
+        [node + 1, any(node), any(node + n)].into_iter().filter(|&to| to < n && to > 0).collect()
+    })
+    .1
+}
+
+fn assert_like_ordinary(name: &str, per_edge: f64) {
+    let ordinary = ordinary();
+    // Generous, as machines are busy: what this is about is a factor of thousands.
+    assert!(per_edge < 20.0 * ordinary + 200.0, "{name}: {per_edge} ns an edge, an ordinary heap {ordinary}");
+}
+
+#[test]
+fn a_long_list() {
+    let n = size();
+    let (heap, time) = analyse("list", n, |node| if node + 1 < n { vec![node + 1] } else { vec![] });
+    let last = heap.node(2 * (n - 1) as u32 + 1).unwrap();
+    assert_eq!((last.distance, last.dominator), (n as i32 - 1, 2 * (n - 2) as u32 + 1));
+    assert_eq!(heap.node(3).unwrap().retained_size, 16 * (n as u64 - 1));
+    let paths = heap.retaining_paths(last.id, 3, &Progress::default()).unwrap();
+    assert_eq!(paths.iter().map(Vec::len).collect::<Vec<_>>(), [n - 1]);
+    assert_like_ordinary("list", time);
+}
+
+/// A list whose values an array holds too: each value's dominator is the root, as many steps up as the list is long.
+#[test]
+fn a_long_list_of_shared_values() {
+    let n = size() / 2;
+    let edges = |node: usize| match node {
+        0 => vec![1, 2 * n - 1],
+        _ if node < n - 1 => vec![node + 1, n + node - 1],
+        _ if node == 2 * n - 1 => (n..2 * n - 1).collect(),
+        _ => vec![],
+    };
+    let (heap, time) = analyse("list of shared values", 2 * n, edges);
+    assert_eq!(heap.node(2 * (n + n / 2) as u32 + 1).unwrap().dominator, 1);
+    assert_eq!(heap.node(3).unwrap().retained_size, 16 * (n as u64 - 1));
+    assert_like_ordinary("list of shared values", time);
+}
+
+/// Every element also refers to one thing, as objects do to their hidden class, and back to the one before.
+#[test]
+fn a_doubly_linked_list_of_one_class() {
+    let n = size();
+    let edges = |node: usize| match node {
+        0 => vec![1],
+        _ if node + 2 < n => vec![node + 1, node.max(2) - 1, n - 1],
+        _ => vec![],
+    };
+    let (heap, time) = analyse("doubly linked list", n, edges);
+    assert_eq!(heap.node(2 * (n - 1) as u32 + 1).unwrap().dominator, 3);
+    assert_like_ordinary("doubly linked list", time);
+}
+
+#[test]
+fn a_star() {
+    let n = size();
+    let (heap, time) = analyse("star", n, |node| match node {
+        0 => vec![1],
+        1 => (2..n).collect(),
+        _ => vec![],
+    });
+    assert_eq!(heap.node(3).unwrap().retained_size, 16 * (n as u64 - 1));
+    let page = Page { offset: 5, limit: Some(2) };
+    let rows = heap.dominated(3, page, &Progress::default()).unwrap();
+    assert_eq!(rows.iter().map(|row| row.id).collect::<Vec<_>>(), [15, 17]);
+    assert_eq!(heap.references(3, page, &Progress::default()).unwrap().len(), 2);
+    assert_like_ordinary("star", time);
+}
+
+#[test]
+fn a_star_inwards() {
+    let n = size();
+    let (heap, time) = analyse("star inwards", n, |node| if node == 0 { (1..n - 1).collect() } else { vec![n - 1] });
+    let hub = 2 * (n - 1) as u32 + 1;
+    assert_eq!(heap.node(hub).unwrap().dominator, 1);
+    assert_eq!(heap.retainers(hub, Page { offset: 0, limit: Some(3) }, &Progress::default()).unwrap().len(), 3);
+    let paths = heap.retaining_paths(hub, 5, &Progress::default()).unwrap();
+    assert_eq!(paths.iter().map(Vec::len).collect::<Vec<_>>(), [2; 5]);
+    assert_like_ordinary("star inwards", time);
+}
+
+#[test]
+fn a_binary_tree() {
+    let n = size();
+    let (heap, time) =
+        analyse("tree", n, |node| [2 * node + 1, 2 * node + 2].into_iter().filter(|&to| to < n).collect());
+    assert_eq!(heap.node(1).unwrap().retained_size, 16 * (n as u64 - 1));
+    assert_like_ordinary("tree", time);
+}
+
+/// Dominators with a ladder: every rung can be reached over either side.
+#[test]
+fn a_ladder() {
+    let n = size() / 2 * 2;
+    let edges = |node: usize| [node + 1, node + 2, node + 3].into_iter().filter(|&to| to < n).collect();
+    let (heap, time) = analyse("ladder", n, edges);
+    assert_eq!(heap.node(2 * (n - 1) as u32 + 1).unwrap().dominator, 1);
+    assert_like_ordinary("ladder", time);
+}
+
+/// A cancelled analysis ends within 100 ms at any size; a busy machine that builds without optimisation gets more.
+#[test]
+fn cancelled_work_ends_soon_in_every_phase() {
+    let n = size().min(400_000);
+    let any = move |seed: usize| seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(17) % n;
+    let (text, _) = text(n, |node| [node + 1, any(node)].into_iter().filter(|&to| to < n).collect());
+    // How many reports there are in all; then one run for each of some of them, cancelled at it.
+    let reports = Arc::new(AtomicU64::new(0));
+    let counter = reports.clone();
+    let progress = Progress::with_listener(move |_| {
+        counter.fetch_add(1, Ordering::Relaxed);
+    });
+    Heap::from_snapshot(read(&text), &progress).unwrap();
+    let reports = reports.load(Ordering::Relaxed);
+    assert!(reports > 20, "{reports} reports");
+    for at in 0..reports {
+        let seen = Arc::new(AtomicU64::new(0));
+        let handle: Arc<std::sync::OnceLock<Progress>> = Arc::default();
+        let cancelled: Arc<std::sync::OnceLock<Instant>> = Arc::default();
+        let (own, when) = (handle.clone(), cancelled.clone());
+        let progress = Progress::with_listener(move |_| {
+            if seen.fetch_add(1, Ordering::Relaxed) == at {
+                own.get().unwrap().cancel();
+                when.set(Instant::now()).unwrap();
+            }
+        });
+        handle.set(progress.clone()).ok().unwrap();
+        let Err(error) = Heap::from_snapshot(read(&text), &progress) else {
+            // The run had fewer reports, as they are thinned by time.
+            assert!(
+                cancelled.get().is_none() || at + 3 >= reports,
+                "cancelled at report {at} of {reports}, yet finished"
+            );
+            continue;
+        };
+        assert_eq!(error.code, Code::Aborted);
+        let took = cancelled.get().unwrap().elapsed();
+        assert!(took < Duration::from_millis(500), "report {at}: {took:?}");
+    }
+}
