@@ -9,6 +9,22 @@
  */
 export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-wasip1'
 
+/** One detector of this JavaScript thread. */
+export declare class GcDetector {
+  constructor(config: DetectorConfig)
+  /**
+   * Hooks the collections; `ready` is called on the event loop when there is something to [`take`](Self::take). It never
+   * keeps the process alive.
+   */
+  start(statistics: HeapStatistics, ready: () => void): void
+  /** Unhooks them. What has not been taken is forgotten. */
+  stop(): void
+  /** Whether somebody listens for every collection. The other messages are rare and always come. */
+  wantGc(wanted: boolean): void
+  /** What has come since the last call, oldest first. */
+  take(): Array<DetectorMessage>
+}
+
 /** A snapshot and all that was computed from it, outside of V8's heap but known to V8. */
 export declare class HeapFile {
   /** How big it is. */
@@ -114,6 +130,21 @@ export interface Columns {
 /** Rows for each class that differs, by id. */
 export declare function compareHeapFiles(base: HeapFile, current: HeapFile, task: Task): Promise<Array<DiffRow>>
 
+/** Options, checked by `lib/detector.js`. */
+export interface DetectorConfig {
+  sensitivity: string
+  minGrowth?: number
+  cooldownMs?: number
+}
+
+/** One thing to tell: `event` names which of the others is there. */
+export interface DetectorMessage {
+  event: string
+  gc?: GcEvent
+  stats?: GcStats
+  error?: string
+}
+
 /** One class in the Comparison. */
 export interface DiffRow {
   key: string
@@ -140,6 +171,31 @@ export interface EdgeRow {
   node: NodeRow
 }
 
+/** The `gc` event. */
+export interface GcEvent {
+  kind: string
+  pauseMs: number
+  usedBefore: number
+  usedAfter: number
+  heapLimit: number
+  external: number
+  timestamp: number
+}
+
+/** The `stats` event. */
+export interface GcStats {
+  numFullGc: number
+  numIncGc: number
+  usageTrend: number
+  estimatedBase: number
+  currentBase: number
+  min: number
+  max: number
+  external: number
+  heapLimit: number
+  timestamp: number
+}
+
 /** How big a heap is. */
 export interface HeapInfo {
   root: number
@@ -152,6 +208,14 @@ export interface HeapInfo {
 
 /** Takes a snapshot, all in this call, and keeps its text. */
 export declare function heapSnapshotText(exposeInternals: boolean, exposeNumericValues: boolean): SnapshotText
+
+/** What `v8.getHeapStatistics()` said just before. */
+export interface HeapStatistics {
+  totalHeapSize: number
+  usedHeapSize: number
+  heapSizeLimit: number
+  externalMemory: number
+}
 
 /** Memory outside V8's heap. */
 export interface NativeStatistics {

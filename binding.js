@@ -835,6 +835,7 @@ function __napiStampBindingTarget(exportsObject, target) {
 // linked import resolves to `undefined`.
 module.exports.__napiBindingTarget = __napiStampBindingTarget(nativeBinding, __napiLoadedBindingTarget)
 module.exports = nativeBinding
+module.exports.GcDetector = nativeBinding.GcDetector
 module.exports.HeapFile = nativeBinding.HeapFile
 module.exports.HeapReport = nativeBinding.HeapReport
 module.exports.SnapshotText = nativeBinding.SnapshotText

@@ -5,6 +5,8 @@
 const test = require('node:test');
 const assert = require('node:assert');
 const path = require('node:path');
+const v8 = require('node:v8');
+const { fail } = require('../lib/errors.js');
 const { native } = require('../lib/native.js');
 const { rejection, scratch } = require('./helpers.js');
 
@@ -19,6 +21,29 @@ function places(directory) {
   const ask = (method, ...args) => async () => (await opened())[method](...args, task());
   const report = () => binding.reportHeapFile(file, undefined, undefined, undefined, task());
   const capture = () => binding.captureHeapSnapshot(request(file), task());
+  const detector = () => new binding.GcDetector({ sensitivity: 'high' });
+  const { total_heap_size: totalHeapSize, used_heap_size: usedHeapSize, heap_size_limit: heapSizeLimit, external_memory: externalMemory } = v8.getHeapStatistics();
+  const sizes = { totalHeapSize, usedHeapSize, heapSizeLimit, externalMemory };
+  const started = (use, ready = () => {}) => {
+    const d = detector();
+    d.start(sizes, ready);
+    try {
+      return use(d);
+    } finally {
+      d.stop();
+    }
+  };
+  const firstMessage = async () => {
+    const d = detector();
+    const ready = new Promise((resolve) => d.start(sizes, resolve));
+    d.wantGc(true);
+    const timer = setInterval(() => Array.from({ length: 100_000 }, (_, i) => ({ i })), 1);
+    await ready;
+    clearInterval(timer);
+    const [{ event, error }] = d.take();
+    d.stop();
+    if (event === 'failed') throw fail('ERR_HEAPRS_INTERNAL', error);
+  };
   return {
     Task: task,
     'Task.cancel': () => task().cancel(),
@@ -34,6 +59,12 @@ function places(directory) {
     captureHeapSnapshot: capture,
     'captureHeapSnapshot.start': capture,
     'captureHeapSnapshot.start thread': capture,
+    GcDetector: detector,
+    'GcDetector.start': () => started((d) => d.stop()),
+    'GcDetector.stop': () => started((d) => d.stop()),
+    'GcDetector.wantGc': () => started((d) => d.wantGc(false)),
+    'GcDetector.take': () => started((d) => d.take()),
+    'LeakDetector thread': firstMessage,
     openHeapFile: opened,
     'openHeapFile thread': opened,
     'compareHeapFiles.arguments': async () => binding.compareHeapFiles(await opened(), await opened(), task()),
@@ -67,7 +98,7 @@ test('a panic becomes an error with a code, wherever it begins', { skip: !bindin
 });
 
 test('every export of the addon is among the places', () => {
-  const classes = ['HeapFile', 'HeapReport', 'Task', 'SnapshotText'];
+  const classes = ['GcDetector', 'HeapFile', 'HeapReport', 'Task', 'SnapshotText'];
   const expected = Object.keys(places('/')).map((place) => place.split(/[ .]/)[0]);
   const exported = Object.keys(binding).filter((name) => !['__napiBindingTarget', 'testPanicAt'].includes(name));
   assert.deepStrictEqual(exported.filter((name) => !expected.includes(name)), []);

@@ -11,6 +11,7 @@
 
 mod capture;
 mod guard;
+mod leak;
 mod report;
 mod rows;
 mod snapshot;

@@ -4,10 +4,12 @@
 //! prebuilt addon so serves every Node version; a symbol that is missing switches off one feature, with a reason.
 #![allow(unsafe_code, reason = "calls into V8's C++ ABI; each block says why it is sound")]
 
+mod gc;
 mod isolate;
 mod snapshot;
 mod symbols;
 
+pub use gc::{GcReader, GcRecord, GcWatch, KnownStatistics, Pressure};
 pub use isolate::Isolate;
 pub use snapshot::{HeapSnapshot, TakeOptions};
 pub use symbols::{Feature, unavailable};

@@ -38,6 +38,7 @@ pub(super) struct Symbols {
     pub(super) get_heap_statistics: Option<Address>,
     pub(super) get_heap_space_statistics: Option<Address>,
     pub(super) low_memory_notification: Option<Address>,
+    pub(super) memory_pressure_notification: Option<Address>,
 }
 
 /// The address of a function in this process.
@@ -85,6 +86,7 @@ pub fn unavailable(feature: Feature) -> Option<String> {
         Feature::FullGc => &[
             ("Isolate::GetCurrent", s.isolate_get_current),
             ("Isolate::LowMemoryNotification", s.low_memory_notification),
+            ("Isolate::MemoryPressureNotification", s.memory_pressure_notification),
         ],
     };
     let missing: Vec<&str> = needs.iter().filter(|(_, a)| a.is_none()).map(|(name, _)| *name).collect();
@@ -129,6 +131,7 @@ fn symbols() -> &'static Symbols {
         get_heap_statistics: find(c"_ZN2v87Isolate17GetHeapStatisticsEPNS_14HeapStatisticsE"),
         get_heap_space_statistics: find(c"_ZN2v87Isolate22GetHeapSpaceStatisticsEPNS_19HeapSpaceStatisticsEm"),
         low_memory_notification: find(c"_ZN2v87Isolate21LowMemoryNotificationEv"),
+        memory_pressure_notification: find(c"_ZN2v87Isolate26MemoryPressureNotificationENS_19MemoryPressureLevelE"),
     })
 }
 

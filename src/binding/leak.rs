@@ -1,0 +1,371 @@
+//! The leak detector between V8 and JavaScript: collections are read and judged on heaprs's background thread, and what has
+//! come of it waits in a bounded outbox until the event loop fetches it.
+
+use std::{
+    cell::RefCell,
+    collections::VecDeque,
+    rc::Rc,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use napi::{
+    CleanupEnvHook, Env, Status,
+    bindgen_prelude::Function,
+    threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode},
+};
+use napi_derive::napi;
+use tokio::sync::Notify;
+
+use super::guard::{catch, guard};
+use crate::{
+    error::{Code, Error, Result},
+    leak::{Config, Detector, GcKind, Observation, Output, Sensitivity, Stats},
+    service::{self, Lease},
+    v8::{GcReader, GcRecord, GcWatch, Isolate, KnownStatistics},
+};
+
+/// Messages that wait for a busy event loop at most; the oldest `gc` messages go first.
+const OUTBOX: usize = 1024;
+
+/// Collections of this long are read at once: waking a thread costs more than reading.
+const BATCH: Duration = Duration::from_millis(20);
+
+/// Options, checked by `lib/detector.js`.
+#[napi(object, object_to_js = false)]
+pub struct DetectorConfig {
+    pub sensitivity: String,
+    pub min_growth: Option<f64>,
+    pub cooldown_ms: Option<f64>,
+}
+
+/// What `v8.getHeapStatistics()` said just before.
+#[napi(object, object_to_js = false)]
+pub struct HeapStatistics {
+    pub total_heap_size: f64,
+    pub used_heap_size: f64,
+    pub heap_size_limit: f64,
+    pub external_memory: f64,
+}
+
+/// The `gc` event.
+#[napi(object, object_from_js = false)]
+pub struct GcEvent {
+    pub kind: &'static str,
+    pub pause_ms: f64,
+    pub used_before: f64,
+    pub used_after: f64,
+    pub heap_limit: f64,
+    pub external: f64,
+    pub timestamp: f64,
+}
+
+/// The `stats` event.
+#[napi(object, object_from_js = false)]
+pub struct GcStats {
+    pub num_full_gc: f64,
+    pub num_inc_gc: f64,
+    pub usage_trend: f64,
+    pub estimated_base: f64,
+    pub current_base: f64,
+    pub min: f64,
+    pub max: f64,
+    pub external: f64,
+    pub heap_limit: f64,
+    pub timestamp: f64,
+}
+
+/// One thing to tell: `event` names which of the others is there.
+#[napi(object, object_from_js = false)]
+pub struct DetectorMessage {
+    pub event: &'static str,
+    pub gc: Option<GcEvent>,
+    pub stats: Option<GcStats>,
+    pub error: Option<String>,
+}
+
+/// One detector of this JavaScript thread.
+#[napi(js_name = "GcDetector")]
+pub struct GcDetector {
+    config: Config,
+    running: Rc<RefCell<Option<Running>>>,
+}
+
+#[napi]
+impl GcDetector {
+    #[napi(constructor)]
+    pub fn new(env: Env, config: DetectorConfig) -> napi::Result<Self> {
+        guard(env, "GcDetector", || Ok(GcDetector { config: config.checked()?, running: Rc::default() }))
+    }
+
+    /// Hooks the collections; `ready` is called on the event loop when there is something to [`take`](Self::take). It never
+    /// keeps the process alive.
+    #[napi]
+    pub fn start(&self, env: Env, statistics: HeapStatistics, ready: Function<'_, (), ()>) -> napi::Result<()> {
+        let ready = ready.build_threadsafe_function().callee_handled::<false>().weak::<true>().build()?;
+        guard(env, "GcDetector.start", || {
+            if self.running.borrow().is_some() {
+                return Ok(());
+            }
+            let mut started = Running::start(self.config, &statistics, ready)?;
+            // V8 must not call us once the isolate goes.
+            let hook = env
+                .add_env_cleanup_hook(self.running.clone(), |running| drop(running.take()))
+                .map_err(|_| Error::new(Code::Unavailable, "this JavaScript environment is shutting down"))?;
+            started.hook = Some(hook);
+            *self.running.borrow_mut() = Some(started);
+            Ok(())
+        })
+    }
+
+    /// Unhooks them. What has not been taken is forgotten.
+    #[napi]
+    pub fn stop(&self, env: Env) -> napi::Result<()> {
+        guard(env, "GcDetector.stop", || {
+            if let Some(hook) = self.running.take().and_then(|mut running| running.hook.take()) {
+                // Refused only when the environment is going, which then runs the hook on nothing.
+                let _ = env.remove_env_cleanup_hook(hook);
+            }
+            Ok(())
+        })
+    }
+
+    /// Whether somebody listens for every collection. The other messages are rare and always come.
+    #[napi]
+    pub fn want_gc(&self, env: Env, wanted: bool) -> napi::Result<()> {
+        guard(env, "GcDetector.wantGc", || {
+            if let Some(running) = &*self.running.borrow() {
+                running.shared.want_gc.store(wanted, Ordering::Relaxed);
+            }
+            Ok(())
+        })
+    }
+
+    /// What has come since the last call, oldest first.
+    #[napi]
+    pub fn take(&self, env: Env) -> napi::Result<Vec<DetectorMessage>> {
+        guard(env, "GcDetector.take", || {
+            let running = self.running.borrow();
+            let Some(running) = &*running else { return Ok(Vec::new()) };
+            let messages = std::mem::take(&mut *running.shared.outbox());
+            Ok(messages.into_iter().map(|message| running.shared.clock.message(message)).collect())
+        })
+    }
+}
+
+impl DetectorConfig {
+    fn checked(&self) -> Result<Config> {
+        let sensitivity = match self.sensitivity.as_str() {
+            "low" => Sensitivity::Low,
+            "medium" => Sensitivity::Medium,
+            "high" => Sensitivity::High,
+            other => {
+                let message = format!("sensitivity must be 'low', 'medium' or 'high', not '{other}'");
+                return Err(Error::new(Code::InvalidArgument, message));
+            }
+        };
+        Ok(Config {
+            sensitivity,
+            min_growth: self.min_growth.map(|bytes| bytes as u64),
+            cooldown: self.cooldown_ms.map(|ms| Duration::try_from_secs_f64(ms / 1000.0).unwrap_or(Duration::MAX)),
+        })
+    }
+}
+
+type Ready = ThreadsafeFunction<(), (), (), Status, false, true>;
+
+/// A started detector, on the JavaScript thread. Dropping it unhooks V8 and ends the task.
+struct Running {
+    /// First of all: no callback may come once the rest is going.
+    _watch: GcWatch,
+    shared: Arc<Shared>,
+    _lease: Lease,
+    hook: Option<CleanupEnvHook<Rc<RefCell<Option<Running>>>>>,
+}
+
+/// What the JavaScript thread and the background task share.
+struct Shared {
+    clock: Clock,
+    wake: Notify,
+    closed: AtomicBool,
+    want_gc: AtomicBool,
+    outbox: Mutex<VecDeque<Message>>,
+}
+
+enum Message {
+    Gc(GcRecord),
+    Stats(Duration, Stats),
+    Failed(String),
+}
+
+impl Running {
+    fn start(config: Config, statistics: &HeapStatistics, ready: Ready) -> Result<Self> {
+        let isolate = Isolate::current(crate::v8::Feature::GcEvents)?;
+        let known = KnownStatistics {
+            total: statistics.total_heap_size as u64,
+            used: statistics.used_heap_size as u64,
+            limit: statistics.heap_size_limit as u64,
+            external: statistics.external_memory as u64,
+        };
+        let lease = service::lease()?;
+        let shared = Arc::new(Shared {
+            clock: Clock::start(),
+            wake: Notify::new(),
+            closed: AtomicBool::new(false),
+            want_gc: AtomicBool::new(false),
+            outbox: Mutex::default(),
+        });
+        let waker = shared.clone();
+        let (watch, reader) =
+            isolate.watch_gc(known, shared.clock.origin, Box::new(move || waker.wake.notify_one()))?;
+        let task = Task { reader, detector: Detector::new(config, Duration::ZERO), ready, shared: shared.clone() };
+        drop(lease.handle().spawn(task.run()));
+        Ok(Running { _watch: watch, shared, _lease: lease, hook: None })
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.shared.closed.store(true, Ordering::Release);
+        self.shared.wake.notify_one();
+    }
+}
+
+impl Shared {
+    fn outbox(&self) -> MutexGuard<'_, VecDeque<Message>> {
+        self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds what fits; true when the event loop has to be told. An event loop that does not fetch loses `gc` messages first.
+    fn post(&self, messages: Vec<Message>) -> bool {
+        let mut outbox = self.outbox();
+        let was_empty = outbox.is_empty();
+        outbox.extend(messages);
+        while outbox.len() > OUTBOX {
+            let oldest = outbox.iter().position(|m| matches!(m, Message::Gc(_))).unwrap_or(0);
+            outbox.remove(oldest);
+        }
+        was_empty && !outbox.is_empty()
+    }
+}
+
+/// The detector's side on the background thread.
+struct Task {
+    reader: GcReader,
+    detector: Detector,
+    ready: Ready,
+    shared: Arc<Shared>,
+}
+
+impl Task {
+    async fn run(mut self) {
+        loop {
+            self.shared.wake.notified().await;
+            if self.shared.closed.load(Ordering::Acquire) {
+                return;
+            }
+            tokio::time::sleep(BATCH).await;
+            let messages = match catch("LeakDetector thread", || Ok(self.step())) {
+                Ok(messages) => messages,
+                Err(error) => {
+                    if self.shared.post(vec![Message::Failed(error.to_string())]) {
+                        self.ready.call((), ThreadsafeFunctionCallMode::NonBlocking);
+                    }
+                    return;
+                }
+            };
+            if self.shared.closed.load(Ordering::Acquire) {
+                return;
+            }
+            if self.shared.post(messages) {
+                // Refused only when the environment is going: then nobody listens either.
+                self.ready.call((), ThreadsafeFunctionCallMode::NonBlocking);
+            }
+        }
+    }
+
+    fn step(&mut self) -> Vec<Message> {
+        let want_gc = self.shared.want_gc.load(Ordering::Relaxed);
+        let mut messages = Vec::new();
+        let mut outputs = Vec::new();
+        self.reader.drain(|record| {
+            if want_gc {
+                messages.push(Message::Gc(record));
+            }
+            self.detector.observe(&observation(&record), &mut outputs);
+            messages.extend(outputs.drain(..).map(|output| match output {
+                Output::Stats(stats) => Message::Stats(record.at, stats),
+            }));
+        });
+        messages
+    }
+}
+
+fn observation(record: &GcRecord) -> Observation {
+    Observation {
+        at: record.at,
+        kind: (record.gc_type != 0).then(|| GcKind::from_v8(record.gc_type)),
+        pause: record.pause,
+        used_before: record.used_before,
+        used_after: record.used_after,
+        young: record.young,
+        heap_limit: record.heap_limit,
+        external_before: record.external_before,
+        external: record.external,
+    }
+}
+
+/// From the monotonic clock of the observations to the wall clock of the events.
+struct Clock {
+    origin: Instant,
+    epoch_ms: f64,
+}
+
+impl Clock {
+    fn start() -> Self {
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Clock { origin: Instant::now(), epoch_ms: since_epoch.as_secs_f64() * 1000.0 }
+    }
+
+    /// Milliseconds since 1970, as `Date.now()` counts them.
+    fn wall(&self, at: Duration) -> f64 {
+        self.epoch_ms + at.as_secs_f64() * 1000.0
+    }
+
+    fn message(&self, message: Message) -> DetectorMessage {
+        let none = DetectorMessage { event: "", gc: None, stats: None, error: None };
+        match message {
+            Message::Gc(record) => {
+                let gc = GcEvent {
+                    kind: GcKind::from_v8(record.gc_type).as_str(),
+                    pause_ms: record.pause.as_secs_f64() * 1000.0,
+                    used_before: record.used_before as f64,
+                    used_after: record.used_after as f64,
+                    heap_limit: record.heap_limit as f64,
+                    external: record.external as f64,
+                    timestamp: self.wall(record.at),
+                };
+                DetectorMessage { event: "gc", gc: Some(gc), ..none }
+            }
+            Message::Stats(at, stats) => {
+                let stats = GcStats {
+                    num_full_gc: stats.num_full_gc as f64,
+                    num_inc_gc: stats.num_inc_gc as f64,
+                    usage_trend: stats.usage_trend,
+                    estimated_base: stats.estimated_base,
+                    current_base: stats.current_base as f64,
+                    min: stats.min as f64,
+                    max: stats.max as f64,
+                    external: stats.external as f64,
+                    heap_limit: stats.heap_limit as f64,
+                    timestamp: self.wall(at),
+                };
+                DetectorMessage { event: "stats", stats: Some(stats), ..none }
+            }
+            Message::Failed(error) => DetectorMessage { event: "failed", error: Some(error), ..none },
+        }
+    }
+}
