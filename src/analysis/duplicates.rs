@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 use super::{
     Heap, names,
     rows::{DuplicateString, Page},
-    sorting,
+    sorting::Collector,
     text::JsString,
 };
 use crate::{
@@ -70,15 +70,17 @@ impl Heap {
         }
         groups.extend(joined.values());
         drop((flat, joined));
-        let rows = groups.iter().filter(|g| g.count > 1).map(|g| (Reverse(g.self_size), Reverse(g.count), g.first));
-        let rows = sorting::page(rows.collect(), page, progress)?;
+        let mut rows = Collector::new(page);
+        for group in groups.iter().filter(|group| group.count > 1) {
+            rows.push((Reverse(group.self_size), Reverse(group.count), group.first));
+        }
         steps.finish()?;
         let row = |(Reverse(self_size), Reverse(count), first)| DuplicateString {
             value: names::node(snapshot, self.graph.states(), first),
             count,
             self_size,
         };
-        Ok(rows.into_iter().map(row).collect())
+        Ok(rows.rows(progress)?.into_iter().map(row).collect())
     }
 
     /// Whether V8 has already put a concatenated string together: one half is then empty.

@@ -1,6 +1,9 @@
 //! Sorting of long lists that can be told to stop, and that does no more than the wanted page needs.
 
-use std::{cmp::Reverse, collections::BinaryHeap};
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, binary_heap::PeekMut},
+};
 
 use super::rows::Page;
 use crate::{error::Result, progress::Progress};
@@ -8,41 +11,66 @@ use crate::{error::Result, progress::Progress};
 /// Few enough to sort between two looks at the cancellation.
 const CHUNK: usize = 1 << 15;
 
-/// The rows of a page of `items` in ascending order.
-pub(crate) fn page<T: Ord + Copy>(mut items: Vec<T>, page: Page, progress: &Progress) -> Result<Vec<T>> {
-    let end = page.end().min(items.len());
-    if page.offset >= end {
-        return Ok(Vec::new());
+/// Collects rows, of which only those of one page in ascending order are wanted.
+///
+/// For a first page of ten million rows it keeps a few thousand.
+pub(crate) struct Collector<T> {
+    items: Vec<T>,
+    page: Page,
+}
+
+impl<T: Ord + Copy> Collector<T> {
+    pub(crate) fn new(page: Page) -> Self {
+        Collector { items: Vec::new(), page }
     }
-    let mut runs = Vec::new();
-    for chunk in items.chunks_mut(CHUNK) {
-        progress.check()?;
-        let wanted = end.min(chunk.len());
-        if wanted < chunk.len() {
-            chunk.select_nth_unstable(wanted);
+
+    /// Takes a row in; forgets those that cannot be on the page any more.
+    pub(crate) fn push(&mut self, item: T) {
+        let end = self.page.end();
+        if self.items.len() >= end.saturating_mul(2).saturating_add(CHUNK) {
+            self.items.select_nth_unstable(end);
+            self.items.truncate(end);
         }
-        chunk[..wanted].sort_unstable();
-        runs.push(&chunk[..wanted]);
+        self.items.push(item);
     }
-    let mut heads: BinaryHeap<_> = runs.iter().enumerate().map(|(run, items)| Reverse((items[0], run, 1))).collect();
-    let mut wanted = Vec::with_capacity(end - page.offset);
-    for place in 0..end {
-        if place % CHUNK == 0 {
+
+    /// The rows of the page.
+    pub(crate) fn rows(mut self, progress: &Progress) -> Result<Vec<T>> {
+        let end = self.page.end().min(self.items.len());
+        if self.page.offset >= end {
+            return Ok(Vec::new());
+        }
+        let mut runs = Vec::new();
+        for chunk in self.items.chunks_mut(CHUNK) {
             progress.check()?;
+            let wanted = end.min(chunk.len());
+            if wanted < chunk.len() {
+                chunk.select_nth_unstable(wanted);
+            }
+            chunk[..wanted].sort_unstable();
+            runs.push(&chunk[..wanted]);
         }
-        let Some(mut head) = heads.peek_mut() else { break };
-        let Reverse((item, run, next)) = *head;
-        if place >= page.offset {
-            wanted.push(item);
-        }
-        match runs[run].get(next) {
-            Some(&following) => *head = Reverse((following, run, next + 1)),
-            None => {
-                std::collections::binary_heap::PeekMut::pop(head);
+        let heads = runs.iter().enumerate().map(|(run, items)| Reverse((items[0], run, 1)));
+        let mut heads: BinaryHeap<_> = heads.collect();
+        let mut rows = Vec::with_capacity(end - self.page.offset);
+        for place in 0..end {
+            if place % CHUNK == 0 {
+                progress.check()?;
+            }
+            let Some(mut head) = heads.peek_mut() else { break };
+            let Reverse((item, run, next)) = *head;
+            if place >= self.page.offset {
+                rows.push(item);
+            }
+            match runs[run].get(next) {
+                Some(&following) => *head = Reverse((following, run, next + 1)),
+                None => {
+                    PeekMut::pop(head);
+                }
             }
         }
+        Ok(rows)
     }
-    Ok(wanted)
 }
 
 #[cfg(test)]
@@ -60,10 +88,15 @@ mod tests {
             .collect();
         let mut sorted = items.clone();
         sorted.sort_unstable();
-        let get = |offset, limit| page(items.clone(), Page { offset, limit }, &Progress::default()).unwrap();
+        let get = |offset, limit| {
+            let mut rows = Collector::new(Page { offset, limit });
+            items.iter().for_each(|&item| rows.push(item));
+            assert!(limit.is_none() || offset > CHUNK || rows.items.len() <= 2 * CHUNK + 100, "few are kept");
+            rows.rows(&Progress::default()).unwrap()
+        };
         assert_eq!(get(0, None), sorted);
         assert_eq!(get(5, Some(10)), sorted[5..15]);
-        assert_eq!(get(sorted.len() - 3, Some(10)), sorted[sorted.len() - 3..]);
+        assert_eq!(get(0, Some(1)), sorted[..1]);
         assert!(get(sorted.len(), Some(10)).is_empty());
         assert!(get(3, Some(0)).is_empty());
         assert!(get(usize::MAX, Some(1)).is_empty());

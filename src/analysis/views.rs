@@ -5,7 +5,7 @@ use std::cmp::{Ordering, Reverse};
 use super::{
     Heap, names,
     rows::{ClassRow, Columns, EdgeRow, NodeRow, Page, PathStep},
-    sorting,
+    sorting::Collector,
     table::{self, Totals},
     text::{JsString, cmp_utf16},
 };
@@ -90,7 +90,7 @@ impl Heap {
     pub fn references(&self, id: u32, page: Page, progress: &Progress) -> Result<Vec<EdgeRow>> {
         let node = self.find(id)?;
         let edges = self.snapshot.edge_range(node);
-        let mut rows = Vec::new();
+        let mut rows = Collector::new(page);
         for edge in edges {
             if edge % (1 << 15) == 0 {
                 progress.check()?;
@@ -100,8 +100,7 @@ impl Heap {
                 rows.push(ByTarget { heap: self, retained: self.graph.retained_size(edge.to), edge });
             }
         }
-        let rows = sorting::page(rows, page, progress)?;
-        Ok(rows.into_iter().map(|row| self.edge_row(row.edge, row.edge.to)).collect())
+        Ok(rows.rows(progress)?.into_iter().map(|row| self.edge_row(row.edge, row.edge.to)).collect())
     }
 
     /// Who refers to a node, the nearest to the user roots first, then the biggest. Weak references and those from the root
@@ -109,7 +108,7 @@ impl Heap {
     pub fn retainers(&self, id: u32, page: Page, progress: &Progress) -> Result<Vec<EdgeRow>> {
         let node = self.find(id)?;
         let root = self.snapshot.root();
-        let mut rows = Vec::new();
+        let mut rows = Collector::new(page);
         let built = self.graph.retainers(&self.snapshot, progress)?;
         for (place, &edge) in built.of(node).iter().enumerate() {
             if place % (1 << 12) == 0 {
@@ -121,8 +120,11 @@ impl Heap {
                 rows.push((self.graph.distance(from), size, place, edge, from));
             }
         }
-        let rows = sorting::page(rows, page, progress)?;
-        Ok(rows.into_iter().map(|(.., edge, from)| self.edge_row(self.snapshot.edge(edge), from)).collect())
+        Ok(rows
+            .rows(progress)?
+            .into_iter()
+            .map(|(.., edge, from)| self.edge_row(self.snapshot.edge(edge), from))
+            .collect())
     }
 
     /// The shortest paths from the root that hold a node, shortest first; each step is an edge and the node it leads to.
@@ -139,7 +141,16 @@ impl Heap {
 
     /// Every node's numbers, in file order.
     pub fn columns(&self, progress: &Progress) -> Result<Columns> {
-        let mut columns = Columns { class_names: self.classes.names().to_vec(), ..Default::default() };
+        let count = self.snapshot.node_count() as usize;
+        let mut columns = Columns {
+            id: Vec::with_capacity(count),
+            self_size: Vec::with_capacity(count),
+            retained_size: Vec::with_capacity(count),
+            distance: Vec::with_capacity(count),
+            dominator: Vec::with_capacity(count),
+            class_index: Vec::with_capacity(count),
+            class_names: self.classes.names().to_vec(),
+        };
         for piece in pieces(self.snapshot.node_count()) {
             progress.check()?;
             columns.id.extend(piece.clone().map(|node| f64::from(self.snapshot.node_id(node))));
@@ -189,14 +200,14 @@ impl Heap {
 
     /// A page of the nodes that are wanted, by retained size descending, then by id.
     fn biggest(&self, page: Page, progress: &Progress, wanted: impl Fn(u32) -> bool) -> Result<Vec<NodeRow>> {
-        let mut found = Vec::new();
+        let mut rows = Collector::new(page);
         for piece in pieces(self.snapshot.node_count()) {
             progress.check()?;
-            let nodes = piece.filter(|&node| wanted(node));
-            found.extend(nodes.map(|n| (Reverse(self.graph.retained_size(n)), self.snapshot.node_id(n), n)));
+            for node in piece.filter(|&node| wanted(node)) {
+                rows.push((Reverse(self.graph.retained_size(node)), self.snapshot.node_id(node), node));
+            }
         }
-        let rows = sorting::page(found, page, progress)?;
-        Ok(rows.into_iter().map(|(.., node)| self.node_row(node)).collect())
+        Ok(rows.rows(progress)?.into_iter().map(|(.., node)| self.node_row(node)).collect())
     }
 }
 

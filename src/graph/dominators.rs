@@ -32,9 +32,12 @@ impl DominatorTree {
         let immediate = immediate_dominators(parent, &semi, progress)?;
         drop(semi);
         let mut dominator = vec![snapshot.root(); snapshot.node_count() as usize];
+        let mut steps = Steps::start(progress, "dominator tree", order.len() as u64)?;
         for (&node, &by) in order.iter().zip(&immediate) {
+            steps.one()?;
             dominator[node as usize] = order[by as usize];
         }
+        steps.finish()?;
         Ok(DominatorTree { dominator, order })
     }
 }

@@ -32,7 +32,7 @@ pub(crate) fn shortest(
         snapshot,
         graph,
         retainers,
-        width: limit.saturating_mul(2).saturating_add(16),
+        width: limit.min(1 << 20) * 2 + 16,
         states: vec![State { edge: NONE, node, toward: NONE, steps: 0, nearest: to_go(snapshot, graph, node) }],
         queue: BinaryHeap::from([Reverse((0, 0))]),
         nearby: Vec::new(),
@@ -99,6 +99,11 @@ impl Search<'_> {
             let kind = self.snapshot.edge(edge).kind;
             let weak = matches!(kind, EdgeType::Weak | EdgeType::Invisible) && from != self.snapshot.root();
             if !weak && from != node {
+                // A thing that ten million refer to: keep the nearest.
+                if self.nearby.len() >= 4 * self.width {
+                    self.nearby.select_nth_unstable(self.width);
+                    self.nearby.truncate(self.width);
+                }
                 self.nearby.push((to_go(self.snapshot, self.graph, from), place, edge, from));
             }
         }

@@ -27,6 +27,7 @@ impl RetainedSizes {
         let mut steps = Steps::start(progress, "retained sizes", order.len() as u64)?;
         let mut sizes = RetainedSizes { small: vec![0; self_size.len()], large: FxHashMap::default() };
         for (node, &size) in self_size.iter().enumerate() {
+            steps.edge(node as u32)?;
             sizes.add(node as u32, u64::from(size));
         }
         for &node in order[1..].iter().rev() {

@@ -21,7 +21,9 @@ pub(crate) fn self_sizes(snapshot: &Snapshot, states: &DomStates, progress: &Pro
         return Ok(sizes);
     }
     let owner = owners(snapshot, states, progress)?;
+    let mut steps = Steps::start(progress, "shallow sizes", u64::from(count))?;
     for (node, &owner) in owner.iter().enumerate() {
+        steps.one()?;
         if owner >= SHARED || owner as usize == node || owner == snapshot.root() {
             continue;
         }
@@ -32,6 +34,7 @@ pub(crate) fn self_sizes(snapshot: &Snapshot, states: &DomStates, progress: &Pro
         let moved = std::mem::take(&mut sizes[node]);
         sizes[owner as usize] = sizes[owner as usize].wrapping_add(moved);
     }
+    steps.finish()?;
     Ok(sizes)
 }
 
@@ -40,7 +43,7 @@ pub(crate) fn self_sizes(snapshot: &Snapshot, states: &DomStates, progress: &Pro
 /// Each self-owner spreads over its edges; a node's owner changes at most twice, so the work is linear.
 fn owners(snapshot: &Snapshot, states: &DomStates, progress: &Progress) -> Result<Vec<u32>> {
     let count = snapshot.node_count();
-    let mut steps = Steps::start(progress, "shallow sizes", u64::from(count))?;
+    let mut steps = Steps::start(progress, "owners", u64::from(count))?;
     let ownable = |node: u32| match snapshot.node_type(node) {
         NodeType::Hidden | NodeType::Array => true,
         NodeType::Native => {

@@ -317,7 +317,7 @@ fn definitions(model: &Model) -> Vec<(String, Vec<String>)> {
         }
     }
     candidates.retain(|candidate| candidate.2 as f64 >= f64::max(2.0, plain.len() as f64 / 1000.0));
-    candidates.sort_by(|a, b| b.2.cmp(&a.2));
+    candidates.sort_by_key(|candidate| std::cmp::Reverse(candidate.2));
     candidates.into_iter().map(|(name, list, _)| (name, list)).collect()
 }
 
