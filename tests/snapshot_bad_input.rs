@@ -200,7 +200,7 @@ fn contradictions() {
 /// A budget that the honest parts fit into is enough to find the lie.
 #[test]
 fn claims_ask_for_no_memory() {
-    let options = ReadOptions { max_memory: Some(200_000) };
+    let options = ReadOptions { max_memory: Some(200_000), ..ReadOptions::default() };
     let read = |text: &[u8]| Snapshot::from_bytes(text, &options, &Progress::default()).err().unwrap();
     for count in ["4000000000", "4294967293"] {
         let nodes = changed("\"node_count\":2", &format!("\"node_count\":{count}"));
@@ -220,12 +220,15 @@ fn claims_ask_for_no_memory() {
 fn the_budget_is_kept() {
     let text = golden();
     let needed = |options: &ReadOptions| Snapshot::from_bytes(&text, options, &Progress::default()).err();
-    let e = needed(&ReadOptions { max_memory: Some(10_000) }).unwrap();
+    let e = needed(&ReadOptions { max_memory: Some(10_000), ..ReadOptions::default() }).unwrap();
     assert_eq!(e.code, Code::MemoryBudget);
     assert!(e.message.contains("10000 are allowed"), "{e}");
-    assert_eq!(needed(&ReadOptions { max_memory: Some(100_000) }).map(|e| e.to_string()), None);
+    assert_eq!(
+        needed(&ReadOptions { max_memory: Some(100_000), ..ReadOptions::default() }).map(|e| e.to_string()),
+        None
+    );
     // Long strings, an endless header and deep nesting too.
-    let options = ReadOptions { max_memory: Some(1 << 20) };
+    let options = ReadOptions { max_memory: Some(1 << 20), ..ReadOptions::default() };
     let read = |text: String| Snapshot::from_bytes(text.as_bytes(), &options, &Progress::default()).err().unwrap();
     let long = "x".repeat(2 << 20);
     assert_eq!(read(changed("\"strings\":[\"\"", &format!("\"strings\":[\"{long}\""))).code, Code::MemoryBudget);

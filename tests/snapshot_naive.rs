@@ -4,10 +4,14 @@ mod support;
 
 use std::{fs, io::Read, path::Path};
 
+use heaprs::{
+    progress::Progress,
+    snapshot::{ReadOptions, Snapshot},
+};
 use proptest::prelude::*;
 use support::{
-    Model,
-    random::{big_model, models},
+    Model, gzip,
+    random::{Draw, big_model, models},
     read,
 };
 
@@ -34,14 +38,47 @@ fn files() {
     }
 }
 
-/// Longer than the reader's window, which then ends within numbers, characters and escapes.
+fn with_threads(bytes: &[u8], threads: usize) -> Result<Snapshot, String> {
+    let options = ReadOptions { threads, ..ReadOptions::default() };
+    Snapshot::from_bytes(bytes, &options, &Progress::default()).map_err(|e| e.to_string())
+}
+
+/// Longer than the reader's window, which then ends within numbers, characters and escapes; by one thread and several.
 #[test]
 fn big_snapshots() {
     for seed in 1..=6 {
         let model = big_model(seed);
         let text = model.to_text(seed);
         assert!(text.len() > 3 << 20);
-        model.check(&read(&text).unwrap());
+        for threads in 1..=4 {
+            model.check(&with_threads(&text, threads).unwrap());
+        }
+        model.check(&with_threads(&gzip(&text), 2).unwrap());
+    }
+}
+
+/// Several threads find the same first mistake as one.
+#[test]
+fn big_damaged_snapshots() {
+    let model = big_model(1);
+    let text = model.to_text(1);
+    let mut draw = Draw(1);
+    for i in 0..60 {
+        let mut bad = text.clone();
+        for _ in 0..=draw.below(3) {
+            let at = draw.below(bad.len() as u64) as usize;
+            match draw.below(4) {
+                0 => bad[at] = b"7,]}\" x"[draw.below(7) as usize],
+                1 => bad.truncate(at),
+                2 => bad.insert(at, b'9'),
+                _ => bad[at..].iter_mut().take(100).for_each(|b| *b = 0),
+            }
+        }
+        let one = with_threads(&bad, 1);
+        match (one, with_threads(&bad, 3)) {
+            (Ok(one), Ok(three)) => assert!(one.strings().iter().eq(three.strings().iter()), "{i}"),
+            (one, three) => assert_eq!(one.err(), three.err(), "{i}"),
+        }
     }
 }
 

@@ -58,7 +58,7 @@ fn a_bomb_is_not_unpacked() {
         let e = fails(&bomb);
         assert_eq!(e.code, Code::MemoryBudget, "{e}");
         assert!(start.elapsed() < Duration::from_secs(20));
-        let options = ReadOptions { max_memory: Some(10 << 20) };
+        let options = ReadOptions { max_memory: Some(10 << 20), ..ReadOptions::default() };
         let e = Snapshot::from_bytes(&bomb, &options, &Progress::default()).err().unwrap();
         assert_eq!(e.code, Code::MemoryBudget, "{e}");
     }

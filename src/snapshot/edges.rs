@@ -1,10 +1,11 @@
 //! The `edges` array into columns.
 
 use super::{
-    EdgeType,
+    EdgeType, Snapshot,
     budget::Budget,
     header::EdgeLayout,
-    records::{BLOCK, Highest, Ordinals, Rows, quick},
+    indices::{Highest, Ordinals},
+    records::{BLOCK, Block, Columns, Parse, quick},
 };
 use crate::error::{Code, Error, Result};
 
@@ -12,93 +13,56 @@ const WHAT: &str = "the edges";
 /// An edge's bytes in the columns, for planning.
 pub(super) const BYTES_PER_EDGE: u64 = 9;
 
-pub(super) struct Edges<'a> {
+/// Reads records of a layout.
+pub(super) struct EdgeParser<'a> {
     layout: &'a EdgeLayout,
-    budget: &'a mut Budget,
     types: [Option<EdgeType>; 256],
     ordinals: Ordinals,
-    block: Block,
-    pub(super) kind: Vec<EdgeType>,
-    pub(super) name: Vec<u32>,
-    pub(super) to: Vec<u32>,
-    pub(super) names: Highest,
 }
 
-/// Records on their way to the columns, in the nearest cache.
-struct Block {
-    kind: [EdgeType; BLOCK],
-    name: [u32; BLOCK],
-    to: [u32; BLOCK],
-}
-
-impl<'a> Edges<'a> {
-    /// `sure` is how many edges are expected with some certainty.
-    pub(super) fn new(layout: &'a EdgeLayout, ordinals: Ordinals, budget: &'a mut Budget, sure: usize) -> Result<Self> {
+impl<'a> EdgeParser<'a> {
+    pub(super) fn new(layout: &'a EdgeLayout, ordinals: Ordinals) -> Self {
         let mut types = [None; 256];
         for (place, &kind) in types.iter_mut().zip(&layout.types) {
             *place = Some(kind);
         }
-        let block = Block { kind: [EdgeType::Context; BLOCK], name: [0; BLOCK], to: [0; BLOCK] };
-        let mut edges = Edges {
-            layout,
-            budget,
-            types,
-            ordinals,
-            block,
-            kind: Vec::new(),
-            name: Vec::new(),
-            to: Vec::new(),
-            names: Highest::default(),
-        };
-        edges.budget.plan(&mut edges.kind, sure, WHAT)?;
-        edges.budget.plan(&mut edges.name, sure, WHAT)?;
-        edges.budget.plan(&mut edges.to, sure, WHAT)?;
-        Ok(edges)
-    }
-
-    fn flush(&mut self, rows: usize) -> Result<()> {
-        let Edges { block, budget, .. } = self;
-        budget.grow(&mut self.kind, rows, WHAT)?;
-        budget.grow(&mut self.name, rows, WHAT)?;
-        budget.grow(&mut self.to, rows, WHAT)?;
-        self.kind.extend_from_slice(&block.kind[..rows]);
-        self.name.extend_from_slice(&block.name[..rows]);
-        self.to.extend_from_slice(&block.to[..rows]);
-        Ok(())
+        EdgeParser { layout, types, ordinals }
     }
 }
 
-impl Rows for Edges<'_> {
+impl Parse for EdgeParser<'_> {
+    type Block = EdgeBlock;
+
     fn width(&self) -> usize {
         self.layout.width
     }
 
-    fn quick(&mut self, text: &[u8], offset: u64, limit: usize) -> Result<(usize, usize)> {
+    fn quick(&self, text: &[u8], offset: u64, limit: usize, block: &mut EdgeBlock) -> (usize, usize) {
         let l = self.layout;
         if [l.width, l.kind, l.name_or_index, l.to_node] != [3, 0, 1, 2] {
-            return Ok((0, 0));
+            return (0, 0);
         }
-        let Edges { block, types, names, ordinals, .. } = self;
-        let ordinals = *ordinals;
-        let mut highest = *names;
+        let ordinals = self.ordinals;
+        let mut names = block.names;
+        let start = block.len;
         let taken = quick::<3>(text, limit, |row, record, at| {
-            let row = row % BLOCK;
-            let Some(&Some(kind)) = types.get(record[0] as usize) else { return false };
+            let row = (start + row) % BLOCK;
+            let Some(&Some(kind)) = self.types.get(record[0] as usize) else { return false };
             let Some(to) = ordinals.of(record[2]) else { return false };
             block.kind[row] = kind;
             block.name[row] = record[1];
             block.to[row] = to;
             if !kind.has_index_name() {
-                highest.see(record[1], offset + at as u64);
+                names.see(record[1], offset + at as u64);
             }
             true
         });
-        *names = highest;
-        self.flush(taken.1)?;
-        Ok(taken)
+        block.names = names;
+        block.len += taken.1;
+        taken
     }
 
-    fn push(&mut self, record: &[u32], offset: u64) -> Result<()> {
+    fn push(&self, record: &[u32], offset: u64, block: &mut EdgeBlock) -> Result<()> {
         let l = self.layout;
         let (kind, name, to) = (record[l.kind], record[l.name_or_index], record[l.to_node]);
         let Some(&Some(kind)) = self.types.get(kind as usize) else {
@@ -113,9 +77,80 @@ impl Rows for Edges<'_> {
             ));
         };
         if !kind.has_index_name() {
-            self.names.see(name, offset);
+            block.names.see(name, offset);
         }
-        (self.block.kind[0], self.block.name[0], self.block.to[0]) = (kind, name, to);
-        self.flush(1)
+        let row = block.len;
+        (block.kind[row], block.name[row], block.to[row]) = (kind, name, to);
+        block.len += 1;
+        Ok(())
+    }
+}
+
+pub(super) struct EdgeBlock {
+    len: usize,
+    names: Highest,
+    kind: [EdgeType; BLOCK],
+    name: [u32; BLOCK],
+    to: [u32; BLOCK],
+}
+
+impl Default for EdgeBlock {
+    fn default() -> Self {
+        let kind = [EdgeType::Context; BLOCK];
+        EdgeBlock { len: 0, names: Highest::default(), kind, name: [0; BLOCK], to: [0; BLOCK] }
+    }
+}
+
+impl Block for EdgeBlock {
+    fn len(&self) -> usize {
+        self.len
+    }
+
+    fn clear(&mut self) {
+        self.len = 0;
+        self.names = Highest::default();
+    }
+}
+
+/// The columns, as they fill.
+pub(super) struct Edges<'a> {
+    budget: &'a mut Budget,
+    /// The highest string index that is a name.
+    pub(super) names: Highest,
+    kind: Vec<EdgeType>,
+    name: Vec<u32>,
+    to: Vec<u32>,
+}
+
+impl<'a> Edges<'a> {
+    /// `sure` is how many edges are expected with some certainty.
+    pub(super) fn new(budget: &'a mut Budget, sure: usize) -> Result<Self> {
+        let names = Highest::default();
+        let mut edges = Edges { budget, names, kind: Vec::new(), name: Vec::new(), to: Vec::new() };
+        edges.budget.plan(&mut edges.kind, sure, WHAT)?;
+        edges.budget.plan(&mut edges.name, sure, WHAT)?;
+        edges.budget.plan(&mut edges.to, sure, WHAT)?;
+        Ok(edges)
+    }
+
+    /// Hands the columns over.
+    pub(super) fn finish(self, snapshot: &mut Snapshot) {
+        snapshot.edge_type = self.kind;
+        snapshot.edge_name = self.name;
+        snapshot.edge_to = self.to;
+    }
+}
+
+impl Columns<EdgeBlock> for Edges<'_> {
+    fn append(&mut self, block: &EdgeBlock) -> Result<()> {
+        let rows = block.len;
+        self.budget.grow(&mut self.kind, rows, WHAT)?;
+        self.budget.grow(&mut self.name, rows, WHAT)?;
+        self.budget.grow(&mut self.to, rows, WHAT)?;
+        self.kind.extend_from_slice(&block.kind[..rows]);
+        self.name.extend_from_slice(&block.name[..rows]);
+        self.to.extend_from_slice(&block.to[..rows]);
+        self.names.merge(block.names);
+        Ok(())
     }
 }

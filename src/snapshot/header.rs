@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{EdgeType, NodeType, TypeNames, text::Text};
+use super::{EdgeType, NodeType, TypeNames, records::Bytes, text::Text};
 use crate::error::{Code, Error, Result};
 
 /// Real headers have about 1.5 KB.

@@ -6,10 +6,12 @@
 mod budget;
 mod edges;
 mod header;
+mod indices;
 mod jsstr;
 mod nodes;
 mod open;
 mod pages;
+mod parallel;
 mod parse;
 mod records;
 mod source;

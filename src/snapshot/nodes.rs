@@ -1,34 +1,116 @@
 //! The `nodes` array into columns.
 
 use super::{
-    NodeType,
+    NodeType, Snapshot,
     budget::Budget,
     header::NodeLayout,
-    records::{BLOCK, Highest, Rows, quick},
+    indices::Highest,
+    records::{BLOCK, Block, Columns, Parse, quick},
 };
 use crate::error::{Code, Error, Result};
 
 const WHAT: &str = "the nodes";
 
-pub(super) struct Nodes<'a> {
-    layout: &'a NodeLayout,
-    budget: &'a mut Budget,
-    types: [Option<NodeType>; 256],
-    block: Block,
-    pub(super) kind: Vec<NodeType>,
-    pub(super) name: Vec<u32>,
-    pub(super) id: Vec<u32>,
-    pub(super) self_size: Vec<u32>,
-    /// Starts with a 0 for the first node; sums only after [`finish`](Self::finish).
-    pub(super) first_edge: Vec<u32>,
-    pub(super) detachedness: Vec<u8>,
-    /// Empty while all are 0.
-    pub(super) trace_node_id: Vec<u32>,
-    pub(super) names: Highest,
+/// A node's bytes in the columns, for planning.
+pub(super) fn bytes_per_node(layout: &NodeLayout) -> u64 {
+    17 + u64::from(layout.detachedness.is_some())
 }
 
-/// Records on their way to the columns, in the nearest cache.
-struct Block {
+/// Reads records of a layout.
+pub(super) struct NodeParser<'a> {
+    layout: &'a NodeLayout,
+    types: [Option<NodeType>; 256],
+}
+
+impl<'a> NodeParser<'a> {
+    pub(super) fn new(layout: &'a NodeLayout) -> Self {
+        let mut types = [None; 256];
+        for (place, &kind) in types.iter_mut().zip(&layout.types) {
+            *place = Some(kind);
+        }
+        NodeParser { layout, types }
+    }
+
+    /// The layouts that V8 has written so far; [`NONE`] for a field that is not there.
+    #[inline(always)]
+    fn quick_as<const F: usize, const TRACE: usize, const DETACHED: usize>(
+        &self,
+        text: &[u8],
+        offset: u64,
+        limit: usize,
+        block: &mut NodeBlock,
+    ) -> (usize, usize) {
+        let mut names = block.names;
+        let start = block.len;
+        let taken = quick::<F>(text, limit, |row, record, at| {
+            let row = (start + row) % BLOCK;
+            let Some(&Some(kind)) = self.types.get(record[0] as usize) else { return false };
+            block.kind[row] = kind;
+            block.name[row] = record[1];
+            block.id[row] = record[2];
+            block.self_size[row] = record[3];
+            block.edge_count[row] = record[4];
+            if TRACE != NONE {
+                block.trace_node_id[row] = record[TRACE % F];
+            }
+            if DETACHED != NONE {
+                block.detachedness[row] = record[DETACHED % F].min(255) as u8;
+            }
+            names.see(record[1], offset + at as u64);
+            true
+        });
+        block.names = names;
+        block.len += taken.1;
+        taken
+    }
+}
+
+const NONE: usize = usize::MAX;
+
+impl Parse for NodeParser<'_> {
+    type Block = NodeBlock;
+
+    fn width(&self) -> usize {
+        self.layout.width
+    }
+
+    fn quick(&self, text: &[u8], offset: u64, limit: usize, block: &mut NodeBlock) -> (usize, usize) {
+        let l = self.layout;
+        if [l.kind, l.name, l.id, l.self_size, l.edge_count] != [0, 1, 2, 3, 4] {
+            return (0, 0);
+        }
+        match (l.width, l.trace_node_id, l.detachedness) {
+            (6, Some(5), None) => self.quick_as::<6, 5, NONE>(text, offset, limit, block),
+            (7, Some(5), Some(6)) => self.quick_as::<7, 5, 6>(text, offset, limit, block),
+            (6, None, Some(5)) => self.quick_as::<6, NONE, 5>(text, offset, limit, block),
+            _ => (0, 0),
+        }
+    }
+
+    fn push(&self, record: &[u32], offset: u64, block: &mut NodeBlock) -> Result<()> {
+        let l = self.layout;
+        let kind = record[l.kind];
+        let Some(&Some(kind)) = self.types.get(kind as usize) else {
+            let message = format!("a node has type {kind}, and the header lists {}", l.types.len());
+            return Err(Error::at(Code::Corrupt, offset, message));
+        };
+        let row = block.len;
+        block.kind[row] = kind;
+        block.name[row] = record[l.name];
+        block.id[row] = record[l.id];
+        block.self_size[row] = record[l.self_size];
+        block.edge_count[row] = record[l.edge_count];
+        block.trace_node_id[row] = l.trace_node_id.map_or(0, |at| record[at]);
+        block.detachedness[row] = l.detachedness.map_or(0, |at| record[at].min(255) as u8);
+        block.names.see(record[l.name], offset);
+        block.len += 1;
+        Ok(())
+    }
+}
+
+pub(super) struct NodeBlock {
+    len: usize,
+    names: Highest,
     kind: [NodeType; BLOCK],
     name: [u32; BLOCK],
     id: [u32; BLOCK],
@@ -38,19 +120,11 @@ struct Block {
     trace_node_id: [u32; BLOCK],
 }
 
-/// A node's bytes in the columns, for planning.
-pub(super) fn bytes_per_node(layout: &NodeLayout) -> u64 {
-    17 + u64::from(layout.detachedness.is_some())
-}
-
-impl<'a> Nodes<'a> {
-    /// `sure` is how many nodes are expected with some certainty.
-    pub(super) fn new(layout: &'a NodeLayout, budget: &'a mut Budget, sure: usize) -> Result<Self> {
-        let mut types = [None; 256];
-        for (place, &kind) in types.iter_mut().zip(&layout.types) {
-            *place = Some(kind);
-        }
-        let block = Block {
+impl Default for NodeBlock {
+    fn default() -> Self {
+        NodeBlock {
+            len: 0,
+            names: Highest::default(),
             kind: [NodeType::Hidden; BLOCK],
             name: [0; BLOCK],
             id: [0; BLOCK],
@@ -58,37 +132,69 @@ impl<'a> Nodes<'a> {
             edge_count: [0; BLOCK],
             detachedness: [0; BLOCK],
             trace_node_id: [0; BLOCK],
-        };
+        }
+    }
+}
+
+impl Block for NodeBlock {
+    fn len(&self) -> usize {
+        self.len
+    }
+
+    fn clear(&mut self) {
+        self.len = 0;
+        self.names = Highest::default();
+    }
+}
+
+/// The columns, as they fill.
+pub(super) struct Nodes<'a> {
+    layout: &'a NodeLayout,
+    budget: &'a mut Budget,
+    /// The highest string index that is a name.
+    pub(super) names: Highest,
+    kind: Vec<NodeType>,
+    name: Vec<u32>,
+    id: Vec<u32>,
+    self_size: Vec<u32>,
+    /// Of the node before, so that sums make it the ordinals of first edges.
+    edge_count: Vec<u32>,
+    detachedness: Vec<u8>,
+    /// Empty while all are 0.
+    trace_node_id: Vec<u32>,
+}
+
+impl<'a> Nodes<'a> {
+    /// `sure` is how many nodes are expected with some certainty.
+    pub(super) fn new(layout: &'a NodeLayout, budget: &'a mut Budget, sure: usize) -> Result<Self> {
         let mut nodes = Nodes {
             layout,
             budget,
-            types,
-            block,
+            names: Highest::default(),
             kind: Vec::new(),
             name: Vec::new(),
             id: Vec::new(),
             self_size: Vec::new(),
-            first_edge: Vec::new(),
+            edge_count: Vec::new(),
             detachedness: Vec::new(),
             trace_node_id: Vec::new(),
-            names: Highest::default(),
         };
         nodes.budget.plan(&mut nodes.kind, sure, WHAT)?;
         nodes.budget.plan(&mut nodes.name, sure, WHAT)?;
         nodes.budget.plan(&mut nodes.id, sure, WHAT)?;
         nodes.budget.plan(&mut nodes.self_size, sure, WHAT)?;
-        nodes.budget.plan(&mut nodes.first_edge, sure + 1, WHAT)?;
+        nodes.budget.plan(&mut nodes.edge_count, sure + 1, WHAT)?;
         if layout.detachedness.is_some() {
             nodes.budget.plan(&mut nodes.detachedness, sure, WHAT)?;
         }
-        nodes.first_edge.push(0);
+        nodes.edge_count.push(0);
         Ok(nodes)
     }
 
-    /// Makes edge counts the ordinals of first edges; `edges` is how many the header announces.
-    pub(super) fn finish(&mut self, edges: u32, offset: u64) -> Result<()> {
+    /// Hands the columns over. `edges` is how many the header announces.
+    pub(super) fn finish(mut self, edges: u32, offset: u64, snapshot: &mut Snapshot) -> Result<()> {
         let mut sum = 0u64;
-        for count in &mut self.first_edge {
+        for count in &mut self.edge_count {
             sum += u64::from(*count);
             *count = sum as u32;
         }
@@ -96,23 +202,32 @@ impl<'a> Nodes<'a> {
             let message = format!("the nodes have {sum} edges together where the header announces {edges}");
             return Err(Error::at(Code::Corrupt, offset, message));
         }
+        snapshot.node_type = self.kind;
+        snapshot.node_name = self.name;
+        snapshot.node_id = self.id;
+        snapshot.self_size = self.self_size;
+        snapshot.first_edge = self.edge_count;
+        snapshot.detachedness = self.detachedness;
+        snapshot.trace_node_id = self.trace_node_id;
         Ok(())
     }
+}
 
-    /// Moves the first `rows` of the block to the columns.
-    fn flush(&mut self, rows: usize) -> Result<()> {
-        let Nodes { block, budget, .. } = self;
+impl Columns<NodeBlock> for Nodes<'_> {
+    fn append(&mut self, block: &NodeBlock) -> Result<()> {
+        let budget = &mut *self.budget;
+        let (before, rows) = (self.kind.len(), block.len);
         budget.grow(&mut self.kind, rows, WHAT)?;
         budget.grow(&mut self.name, rows, WHAT)?;
         budget.grow(&mut self.id, rows, WHAT)?;
         budget.grow(&mut self.self_size, rows, WHAT)?;
-        budget.grow(&mut self.first_edge, rows, WHAT)?;
-        let before = self.kind.len();
+        budget.grow(&mut self.edge_count, rows, WHAT)?;
         self.kind.extend_from_slice(&block.kind[..rows]);
         self.name.extend_from_slice(&block.name[..rows]);
         self.id.extend_from_slice(&block.id[..rows]);
         self.self_size.extend_from_slice(&block.self_size[..rows]);
-        self.first_edge.extend_from_slice(&block.edge_count[..rows]);
+        self.edge_count.extend_from_slice(&block.edge_count[..rows]);
+        self.names.merge(block.names);
         if self.layout.detachedness.is_some() {
             budget.grow(&mut self.detachedness, rows, WHAT)?;
             self.detachedness.extend_from_slice(&block.detachedness[..rows]);
@@ -125,77 +240,5 @@ impl<'a> Nodes<'a> {
             self.trace_node_id.extend_from_slice(traces);
         }
         Ok(())
-    }
-
-    /// The layouts that V8 has written so far; `NONE` for a field that is not there.
-    #[inline(always)]
-    fn quick_as<const F: usize, const TRACE: usize, const DETACHED: usize>(
-        &mut self,
-        text: &[u8],
-        offset: u64,
-        limit: usize,
-    ) -> (usize, usize) {
-        let Nodes { block, types, names, .. } = self;
-        let mut highest = *names;
-        let taken = quick::<F>(text, limit, |row, record, at| {
-            let row = row % BLOCK;
-            let Some(&Some(kind)) = types.get(record[0] as usize) else { return false };
-            block.kind[row] = kind;
-            block.name[row] = record[1];
-            block.id[row] = record[2];
-            block.self_size[row] = record[3];
-            block.edge_count[row] = record[4];
-            if TRACE != NONE {
-                block.trace_node_id[row] = record[TRACE % F];
-            }
-            if DETACHED != NONE {
-                block.detachedness[row] = record[DETACHED % F].min(255) as u8;
-            }
-            highest.see(record[1], offset + at as u64);
-            true
-        });
-        *names = highest;
-        taken
-    }
-}
-
-const NONE: usize = usize::MAX;
-
-impl Rows for Nodes<'_> {
-    fn width(&self) -> usize {
-        self.layout.width
-    }
-
-    fn quick(&mut self, text: &[u8], offset: u64, limit: usize) -> Result<(usize, usize)> {
-        let l = self.layout;
-        if [l.kind, l.name, l.id, l.self_size, l.edge_count] != [0, 1, 2, 3, 4] {
-            return Ok((0, 0));
-        }
-        let taken = match (l.width, l.trace_node_id, l.detachedness) {
-            (6, Some(5), None) => self.quick_as::<6, 5, NONE>(text, offset, limit),
-            (7, Some(5), Some(6)) => self.quick_as::<7, 5, 6>(text, offset, limit),
-            (6, None, Some(5)) => self.quick_as::<6, NONE, 5>(text, offset, limit),
-            _ => return Ok((0, 0)),
-        };
-        self.flush(taken.1)?;
-        Ok(taken)
-    }
-
-    fn push(&mut self, record: &[u32], offset: u64) -> Result<()> {
-        let l = self.layout;
-        let kind = record[l.kind];
-        let Some(&Some(kind)) = self.types.get(kind as usize) else {
-            let message = format!("a node has type {kind}, and the header lists {}", l.types.len());
-            return Err(Error::at(Code::Corrupt, offset, message));
-        };
-        self.block.kind[0] = kind;
-        self.block.name[0] = record[l.name];
-        self.block.id[0] = record[l.id];
-        self.block.self_size[0] = record[l.self_size];
-        self.block.edge_count[0] = record[l.edge_count];
-        self.block.trace_node_id[0] = l.trace_node_id.map_or(0, |at| record[at]);
-        self.block.detachedness[0] = l.detachedness.map_or(0, |at| record[at].min(255) as u8);
-        self.names.see(record[l.name], offset);
-        self.flush(1)
     }
 }

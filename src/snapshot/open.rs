@@ -6,6 +6,7 @@ use super::{
     Snapshot,
     budget::Budget,
     parse::parse,
+    records::Bytes,
     source::{Source, open_regular},
     text::Text,
 };
@@ -17,6 +18,9 @@ pub struct ReadOptions {
     /// The most memory the snapshot's columns and strings may take, in bytes. Without it a plain file is bounded by
     /// about one and a half times its own size, and a gzip by the largest ratio that a snapshot can have.
     pub max_memory: Option<u64>,
+    /// How many threads may read, the calling one among them; 0 and 1 are the same. More than the processor's cores
+    /// gain nothing.
+    pub threads: usize,
 }
 
 impl Snapshot {
@@ -42,7 +46,7 @@ impl Snapshot {
 fn read(input: Box<dyn Read + '_>, len: Option<u64>, options: &ReadOptions, progress: &Progress) -> Result<Snapshot> {
     let mut text = Text::new(Source::new(input, len)?, progress)?;
     let mut budget = Budget::new(options.max_memory);
-    let snapshot = parse(&mut text, &mut budget).map_err(|mut e| {
+    let snapshot = parse(&mut text, &mut budget, options.threads).map_err(|mut e| {
         e.offset.get_or_insert(text.offset());
         e
     })?;

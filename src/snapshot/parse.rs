@@ -3,10 +3,12 @@
 use super::{
     Snapshot, Strings,
     budget::Budget,
-    edges::{BYTES_PER_EDGE, Edges},
+    edges::{BYTES_PER_EDGE, EdgeParser, Edges},
     header::{Header, skip_value},
-    nodes::{Nodes, bytes_per_node},
-    records::{Highest, Ordinals, read_rows},
+    indices::{Highest, Ordinals},
+    nodes::{NodeParser, Nodes, bytes_per_node},
+    parallel::read_array,
+    records::Bytes,
     text::Text,
     trace,
 };
@@ -15,8 +17,8 @@ use crate::error::{Code, Error, Result};
 /// Longer keys are none of a snapshot's.
 const MAX_KEY: usize = 256;
 
-/// Reads the snapshot that `text` is.
-pub(super) fn parse(text: &mut Text, budget: &mut Budget) -> Result<Snapshot> {
+/// Reads the snapshot that `text` is, with up to `threads` threads.
+pub(super) fn parse(text: &mut Text, budget: &mut Budget, threads: usize) -> Result<Snapshot> {
     text.section = "the head of the file";
     if text.token()? != b'{' {
         return Err(text.error(Code::NotASnapshot, "this is no heap snapshot: it does not start with '{'"));
@@ -24,7 +26,8 @@ pub(super) fn parse(text: &mut Text, budget: &mut Budget) -> Result<Snapshot> {
     text.advance(1);
     let header = find_header(text)?;
     check_memory(text, &header, budget)?;
-    let mut parts = Parts { header: &header, snapshot: Snapshot::default(), checks: Vec::new(), seen: Vec::new() };
+    let snapshot = Snapshot::default();
+    let mut parts = Parts { header: &header, snapshot, checks: Vec::new(), seen: Vec::new(), threads };
     loop {
         text.section = "the snapshot";
         match text.token()? {
@@ -138,6 +141,8 @@ struct Parts<'h> {
     /// What to compare with the lengths of tables when those are there.
     checks: Vec<(&'static str, Table, Highest)>,
     seen: Vec<String>,
+    /// How many may read.
+    threads: usize,
 }
 
 impl Parts<'_> {
@@ -168,28 +173,21 @@ impl Parts<'_> {
         match name {
             "nodes" => {
                 let sure = sure(text, header.node_count, header.node.width);
+                let parser = NodeParser::new(&header.node);
                 let mut nodes = Nodes::new(&header.node, budget, sure)?;
-                read_rows(text, &mut nodes, Some(header.node_count))?;
-                nodes.finish(header.edge_count, text.offset())?;
+                read_array(text, &parser, &mut nodes, Some(header.node_count), self.threads)?;
                 self.checks.push(("node", Table::Strings, nodes.names));
-                snapshot.node_type = nodes.kind;
-                snapshot.node_name = nodes.name;
-                snapshot.node_id = nodes.id;
-                snapshot.self_size = nodes.self_size;
-                snapshot.first_edge = nodes.first_edge;
-                snapshot.detachedness = nodes.detachedness;
-                snapshot.trace_node_id = nodes.trace_node_id;
+                nodes.finish(header.edge_count, text.offset(), snapshot)?;
             }
             "edges" => {
                 let sure = sure(text, header.edge_count, header.edge.width);
-                let mut edges = Edges::new(&header.edge, ordinals, budget, sure)?;
-                read_rows(text, &mut edges, Some(header.edge_count))?;
+                let parser = EdgeParser::new(&header.edge, ordinals);
+                let mut edges = Edges::new(budget, sure)?;
+                read_array(text, &parser, &mut edges, Some(header.edge_count), self.threads)?;
                 self.checks.push(("edge", Table::Strings, edges.names));
-                snapshot.edge_type = edges.kind;
-                snapshot.edge_name = edges.name;
-                snapshot.edge_to = edges.to;
+                edges.finish(snapshot);
             }
-            "locations" => snapshot.locations = trace::read_locations(text, header, ordinals, budget)?,
+            "locations" => snapshot.locations = trace::read_locations(text, header, ordinals, budget, self.threads)?,
             "samples" => snapshot.samples = trace::read_samples(text, header, budget)?,
             "trace_function_infos" => {
                 let (functions, names) = trace::read_functions(text, header, budget)?;

@@ -6,55 +6,98 @@
 //! stops before that record, and [`closely`] reads this one byte by byte, across refills, or names what is wrong.
 
 use super::text::Text;
-use crate::error::{Code, Result};
+use crate::error::{Code, Error, Result};
 
 /// Longer numbers are no numbers of a snapshot; 2^64 has 20 digits.
 const MAX_DIGITS: u32 = 32;
 /// Below this much unread text the window is refilled before the next records.
 const LOW: usize = 1024;
-/// Records per call of [`Rows::quick`].
+/// Records in a block.
 pub(super) const BLOCK: usize = 1024;
 
-/// What becomes of records.
-pub(super) trait Rows {
+/// How one kind of record is read: into blocks, for which any thread will do.
+pub(super) trait Parse: Sync {
+    /// Up to [`BLOCK`] records on their way to the columns, in the nearest cache.
+    type Block: Block;
+
     /// Numbers in a record.
     fn width(&self) -> usize;
-    /// Takes up to `limit` (at most [`BLOCK`]) records from `text`, which starts at `offset`, in the way of
+    /// Appends up to `limit` records to a block, from the head of `text`, which is at `offset`, and in the way of
     /// [`quick`]; says how many bytes and records that were.
-    fn quick(&mut self, text: &[u8], offset: u64, limit: usize) -> Result<(usize, usize)>;
-    /// Takes one record that starts at `offset`, or says what is wrong with it.
-    fn push(&mut self, record: &[u32], offset: u64) -> Result<()>;
+    fn quick(&self, text: &[u8], offset: u64, limit: usize, block: &mut Self::Block) -> (usize, usize);
+    /// Appends one record, found at `offset`, or says what is wrong with it. There is room for it.
+    fn push(&self, record: &[u32], offset: u64, block: &mut Self::Block) -> Result<()>;
 }
 
-/// Reads an array of records, from `[` to `]`. `expected` is how many there must be.
-pub(super) fn read_rows(text: &mut Text, rows: &mut impl Rows, expected: Option<u32>) -> Result<u32> {
-    text.expect(b'[')?;
-    let mut count = 0u32;
-    let mut record = vec![0; rows.width()];
+pub(super) trait Block: Default + Send {
+    fn len(&self) -> usize;
+    fn clear(&mut self);
+}
+
+/// Where blocks go, one after the other.
+pub(super) trait Columns<B> {
+    /// Appends a block's records.
+    fn append(&mut self, block: &B) -> Result<()>;
+}
+
+/// What numbers are taken from.
+pub(super) trait Bytes {
+    /// Unread bytes that are at hand.
+    fn rest(&self) -> &[u8];
+    /// Marks some of them as read.
+    fn advance(&mut self, bytes: usize);
+    /// Gets more at hand, or fails where there is nothing more.
+    fn more(&mut self) -> Result<()>;
+    /// Offset of the next unread byte.
+    fn offset(&self) -> u64;
+}
+
+/// Reads an array of records behind its `[` and `count` records, to its `]`. `expected` is how many there must be.
+pub(super) fn read_rows<P: Parse>(
+    text: &mut Text,
+    parser: &P,
+    columns: &mut impl Columns<P::Block>,
+    mut count: u32,
+    expected: Option<u32>,
+) -> Result<u32> {
+    let mut record = vec![0; parser.width()];
+    let mut block = P::Block::default();
     loop {
-        let limit = expected.unwrap_or(u32::MAX) - count;
-        let (bytes, records) = rows.quick(text.rest(), text.offset(), BLOCK.min(limit as usize))?;
+        let left = (expected.unwrap_or(u32::MAX) - count) as usize;
+        let limit = left.min(BLOCK - block.len());
+        let (bytes, records) = parser.quick(text.rest(), text.offset(), limit, &mut block);
         text.advance(bytes);
         count += records as u32;
-        if records == BLOCK {
+        if block.len() == BLOCK {
+            columns.append(&block)?;
+            block.clear();
             continue;
         }
         if text.rest().len() < LOW && text.refill()? {
             continue;
         }
-        let Some(offset) = closely(text, &mut record)? else { break };
-        if limit == records as u32 {
+        let Some(offset) = closely(text, &mut record).map_err(|e| in_section(e, text.section))? else { break };
+        if records == left {
             let message = format!("{} has more records than the {count} announced", text.section);
-            return Err(crate::error::Error::at(Code::Corrupt, offset, message));
+            return Err(Error::at(Code::Corrupt, offset, message));
         }
-        rows.push(&record, offset)?;
+        parser.push(&record, offset, &mut block)?;
         count += 1;
     }
+    columns.append(&block)?;
     if let Some(expected) = expected.filter(|&n| n != count) {
         let message = format!("{} has {count} records where the header announces {expected}", text.section);
         return Err(text.error(Code::Corrupt, message));
     }
     Ok(count)
+}
+
+/// Names the part of the snapshot in a message that does not.
+fn in_section(mut error: Error, section: &str) -> Error {
+    if error.code == Code::Corrupt {
+        error.message = format!("{section} {}", error.message);
+    }
+    error
 }
 
 /// Hands records to `each` until it refuses one, `limit` is reached, or one is not plain; says how many bytes and
@@ -113,7 +156,7 @@ fn number(text: &[u8], at: usize) -> Option<(u32, usize)> {
 }
 
 /// One record into `record`, whatever stands between its numbers; its offset, or `None` at the array's end.
-fn closely(text: &mut Text, record: &mut [u32]) -> Result<Option<u64>> {
+pub(super) fn closely(text: &mut impl Bytes, record: &mut [u32]) -> Result<Option<u64>> {
     let mut offset = 0;
     for (i, field) in record.iter_mut().enumerate() {
         match next_number(text)? {
@@ -125,8 +168,7 @@ fn closely(text: &mut Text, record: &mut [u32]) -> Result<Option<u64>> {
             }
             None if i == 0 => return Ok(None),
             None => {
-                let message = format!("{} ends in the middle of a record", text.section);
-                return Err(text.error(Code::Corrupt, message));
+                return Err(Error::at(Code::Corrupt, text.offset(), "ends in the middle of a record"));
             }
         }
     }
@@ -134,7 +176,7 @@ fn closely(text: &mut Text, record: &mut [u32]) -> Result<Option<u64>> {
 }
 
 /// The next number, modulo 2^64, with its offset; `None` behind the array's `]`.
-pub(super) fn next_number(text: &mut Text) -> Result<Option<(u64, u64)>> {
+pub(super) fn next_number(text: &mut impl Bytes) -> Result<Option<(u64, u64)>> {
     loop {
         let found = text.rest().iter().position(|&b| b.is_ascii_digit() || b == b']');
         if let Some(skipped) = found {
@@ -142,9 +184,7 @@ pub(super) fn next_number(text: &mut Text) -> Result<Option<(u64, u64)>> {
             break;
         }
         text.advance(text.rest().len());
-        if !text.refill()? {
-            return Err(text.truncated());
-        }
+        text.more()?;
     }
     if text.rest()[0] == b']' {
         text.advance(1);
@@ -154,91 +194,26 @@ pub(super) fn next_number(text: &mut Text) -> Result<Option<(u64, u64)>> {
     let mut value = 0u64;
     let mut digits = 0;
     loop {
-        let Some(b) = text.peek()? else { return Err(text.truncated()) };
+        let Some(&b) = text.rest().first() else {
+            text.more()?;
+            continue;
+        };
         if !b.is_ascii_digit() {
             return Ok(Some((offset, value)));
         }
         digits += 1;
         if digits > MAX_DIGITS {
-            let message = format!("{} has a number of more than {MAX_DIGITS} digits", text.section);
-            return Err(text.error(Code::Corrupt, message));
+            let message = format!("has a number of more than {MAX_DIGITS} digits");
+            return Err(Error::at(Code::Corrupt, text.offset(), message));
         }
         value = value.wrapping_mul(10).wrapping_add(u64::from(b - b'0'));
         text.advance(1);
     }
 }
 
-/// The highest of many string indices, and where it was found: they can be checked only when the table is there.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Highest {
-    pub(super) value: u32,
-    pub(super) offset: u64,
-    pub(super) any: bool,
-}
-
-impl Highest {
-    #[inline(always)]
-    pub(super) fn see(&mut self, value: u32, offset: u64) {
-        if value > self.value || !self.any {
-            *self = Highest { value, offset, any: true };
-        }
-    }
-}
-
-/// Turns node *indices* of the file (ordinal x fields) into ordinals, without a division.
-///
-/// For `width` = odd x 2^s, multiplying by the inverse of odd modulo 2^32 and rotating right by s gives the quotient
-/// for multiples of `width`, and something above every possible quotient for all other numbers.
-#[derive(Clone, Copy)]
-pub(super) struct Ordinals {
-    inverse: u32,
-    shift: u32,
-    /// One beyond the last ordinal.
-    end: u32,
-}
-
-impl Ordinals {
-    pub(super) fn new(width: usize, nodes: u32) -> Self {
-        let width = width as u32;
-        let shift = width.trailing_zeros();
-        let odd = width >> shift;
-        // Newton's iteration: `odd` is its own inverse modulo 8, each step doubles the correct bits.
-        let mut inverse = odd;
-        for _ in 0..4 {
-            inverse = inverse.wrapping_mul(2u32.wrapping_sub(odd.wrapping_mul(inverse)));
-        }
-        let possible = u64::from(u32::MAX / width) + 1;
-        Ordinals { inverse, shift, end: u64::from(nodes).min(possible) as u32 }
-    }
-
-    /// The ordinal of the node at `index`, `None` when that is none.
-    #[inline(always)]
-    pub(super) fn of(self, index: u32) -> Option<u32> {
-        let ordinal = index.wrapping_mul(self.inverse).rotate_right(self.shift);
-        (ordinal < self.end).then_some(ordinal)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn ordinals_are_those_of_a_division() {
-        for width in 1..=32usize {
-            for nodes in [1, 2, 1000, u32::MAX / width as u32, u32::MAX - 2] {
-                let ordinals = Ordinals::new(width, nodes);
-                let top = u64::from(nodes) * width as u64;
-                let near = |n: u64| n.saturating_sub(100)..n + 100;
-                for index in near(0).chain(near(top)).chain(near(u64::from(u32::MAX) - 99)).chain(near(1 << 31)) {
-                    let Ok(index) = u32::try_from(index) else { continue };
-                    let expected =
-                        (index % width as u32 == 0 && index / (width as u32) < nodes).then(|| index / width as u32);
-                    assert_eq!(ordinals.of(index), expected, "{index} of width {width}, {nodes} nodes");
-                }
-            }
-        }
-    }
 
     #[test]
     fn a_number_stops_at_what_is_not_plain() {

@@ -1,6 +1,6 @@
 //! The string table, and how JSON's string literals become it.
 
-use super::{JsStr, budget::Budget, text::Text};
+use super::{JsStr, budget::Budget, records::Bytes, text::Text};
 use crate::error::{Code, Error, Result};
 
 const WHAT: &str = "the strings";

@@ -1,6 +1,6 @@
 //! A window that slides over the snapshot's text: what every part of the reader takes its bytes from.
 
-use super::source::Source;
+use super::{records::Bytes, source::Source};
 use crate::{
     error::{Code, Error, Result},
     progress::Progress,
@@ -33,22 +33,6 @@ impl<'a> Text<'a> {
         Ok(text)
     }
 
-    /// Offset of the next unread byte.
-    pub(super) fn offset(&self) -> u64 {
-        self.base + self.pos as u64
-    }
-
-    /// What is in the window and unread.
-    pub(super) fn rest(&self) -> &[u8] {
-        &self.window[self.pos..self.end]
-    }
-
-    /// Marks bytes of [`rest`](Self::rest) as read.
-    pub(super) fn advance(&mut self, bytes: usize) {
-        debug_assert!(bytes <= self.end - self.pos);
-        self.pos = (self.pos + bytes).min(self.end);
-    }
-
     /// Slides the window on and reads more behind the unread part; `false` at the end of the text. The unread part
     /// must be smaller than the window.
     pub(super) fn refill(&mut self) -> Result<bool> {
@@ -72,6 +56,24 @@ impl<'a> Text<'a> {
         let (done, total) = self.source.progress();
         self.progress.report("read", done, total)?;
         Ok(self.end > before)
+    }
+
+    /// How long the window is.
+    pub(super) fn window_len(&self) -> usize {
+        self.window.len()
+    }
+
+    /// Gives the window away, as far as it is read then, for one as long that goes on with the last bytes of it. Says
+    /// where in `other` the `bytes` are that count as read now.
+    pub(super) fn give(&mut self, other: &mut Box<[u8]>, bytes: usize) -> (usize, usize) {
+        debug_assert_eq!(other.len(), self.window.len());
+        let given = (self.pos, self.pos + bytes);
+        let kept = self.end - given.1;
+        other[..kept].copy_from_slice(&self.window[given.1..self.end]);
+        std::mem::swap(other, &mut self.window);
+        self.base += given.1 as u64;
+        (self.pos, self.end) = (0, kept);
+        given
     }
 
     /// The next byte, still unread afterwards; `None` at the end of the text.
@@ -142,5 +144,24 @@ impl<'a> Text<'a> {
     /// Whether the rest of the text has the length that [`most_left`](Self::most_left) says.
     pub(super) fn length_known(&self) -> bool {
         self.source.is_plain() && self.source.most_left().is_some()
+    }
+}
+
+impl Bytes for Text<'_> {
+    fn rest(&self) -> &[u8] {
+        &self.window[self.pos..self.end]
+    }
+
+    fn advance(&mut self, bytes: usize) {
+        debug_assert!(bytes <= self.end - self.pos);
+        self.pos = (self.pos + bytes).min(self.end);
+    }
+
+    fn more(&mut self) -> Result<()> {
+        if self.refill()? { Ok(()) } else { Err(self.truncated()) }
+    }
+
+    fn offset(&self) -> u64 {
+        self.base + self.pos as u64
     }
 }

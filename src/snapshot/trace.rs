@@ -4,7 +4,9 @@ use super::{
     Location,
     budget::Budget,
     header::{Fields, Header},
-    records::{BLOCK, Highest, Ordinals, Rows, next_number, quick, read_rows},
+    indices::{Highest, Ordinals},
+    parallel::read_array,
+    records::{BLOCK, Block, Bytes, Columns, Parse, next_number, quick},
     text::Text,
 };
 use crate::error::{Code, Error, Result};
@@ -50,87 +52,109 @@ pub struct TraceNode {
     pub parent: Option<u32>,
 }
 
-/// Locations, and what to do with them.
-pub(super) struct Locations<'a> {
+/// Reads records of a layout.
+struct LocationParser {
     width: usize,
     at: [usize; 4],
     ordinals: Ordinals,
-    budget: &'a mut Budget,
-    pub(super) list: Vec<Location>,
 }
 
-impl<'a> Locations<'a> {
-    pub(super) fn new(header: &Header, ordinals: Ordinals, budget: &'a mut Budget) -> Result<Self> {
-        let fields = Fields::new(&header.location_fields, "location_fields")?;
-        let at = [fields.at("object_index")?, fields.at("script_id")?, fields.at("line")?, fields.at("column")?];
-        Ok(Locations { width: fields.width(), at, ordinals, budget, list: Vec::new() })
-    }
-}
+impl Parse for LocationParser {
+    type Block = Few<Location>;
 
-impl Rows for Locations<'_> {
     fn width(&self) -> usize {
         self.width
     }
 
-    fn quick(&mut self, text: &[u8], _offset: u64, limit: usize) -> Result<(usize, usize)> {
+    fn quick(&self, text: &[u8], _offset: u64, limit: usize, block: &mut Few<Location>) -> (usize, usize) {
         if self.width != 4 || self.at != [0, 1, 2, 3] {
-            return Ok((0, 0));
+            return (0, 0);
         }
-        self.budget.grow(&mut self.list, BLOCK, "the locations")?;
-        let Locations { list, ordinals, .. } = self;
-        Ok(quick::<4>(text, limit, |_, &[object, script_id, line, column], _| {
-            let Some(node) = ordinals.of(object) else { return false };
-            list.push(Location { node, script_id, line, column });
+        quick::<4>(text, limit, |_, &[object, script_id, line, column], _| {
+            let Some(node) = self.ordinals.of(object) else { return false };
+            block.rows.push(Location { node, script_id, line, column });
             true
-        }))
+        })
     }
 
-    fn push(&mut self, record: &[u32], offset: u64) -> Result<()> {
+    fn push(&self, record: &[u32], offset: u64, block: &mut Few<Location>) -> Result<()> {
         let [object, script_id, line, column] = self.at.map(|at| record[at]);
         let Some(node) = self.ordinals.of(object) else {
             let message = format!("a location belongs to node index {object}, which is no node");
             return Err(Error::at(Code::Corrupt, offset, message));
         };
-        self.budget.grow(&mut self.list, 1, "the locations")?;
-        self.list.push(Location { node, script_id, line, column });
+        block.rows.push(Location { node, script_id, line, column });
         Ok(())
     }
 }
 
-/// The functions of allocation stacks. Their number is what the array has: headers understate it (SEMANTICS 1.4).
-pub(super) struct Functions<'a> {
+/// Reads records of a layout. Their number is what the array has: headers understate it (SEMANTICS 1.4).
+struct FunctionParser {
     width: usize,
     at: [usize; 6],
-    budget: &'a mut Budget,
-    pub(super) list: Vec<TraceFunction>,
-    pub(super) names: Highest,
 }
 
-impl<'a> Functions<'a> {
-    pub(super) fn new(header: &Header, budget: &'a mut Budget) -> Result<Self> {
-        let fields = Fields::new(&header.function_fields, "trace_function_info_fields")?;
-        let mut at = [0; 6];
-        for (at, name) in at.iter_mut().zip(["function_id", "name", "script_name", "script_id", "line", "column"]) {
-            *at = fields.at(name)?;
-        }
-        Ok(Functions { width: fields.width(), at, budget, list: Vec::new(), names: Highest::default() })
-    }
-}
+impl Parse for FunctionParser {
+    type Block = Few<TraceFunction>;
 
-impl Rows for Functions<'_> {
     fn width(&self) -> usize {
         self.width
     }
 
-    fn quick(&mut self, _text: &[u8], _offset: u64, _limit: usize) -> Result<(usize, usize)> {
-        Ok((0, 0))
+    fn quick(&self, _: &[u8], _: u64, _: usize, _: &mut Few<TraceFunction>) -> (usize, usize) {
+        (0, 0)
     }
 
-    fn push(&mut self, record: &[u32], offset: u64) -> Result<()> {
+    fn push(&self, record: &[u32], offset: u64, block: &mut Few<TraceFunction>) -> Result<()> {
         let [function_id, name, script_name, script_id, line, column] = self.at.map(|at| record[at]);
-        self.names.see(name.max(script_name), offset);
-        self.budget.grow(&mut self.list, 1, "the functions of allocation stacks")?;
-        self.list.push(TraceFunction { function_id, name, script_name, script_id, line, column });
+        block.names.see(name.max(script_name), offset);
+        block.rows.push(TraceFunction { function_id, name, script_name, script_id, line, column });
+        Ok(())
+    }
+}
+
+/// Records of a table that is kept as it is.
+struct Few<T> {
+    rows: Vec<T>,
+    names: Highest,
+}
+
+impl<T> Default for Few<T> {
+    fn default() -> Self {
+        Few { rows: Vec::with_capacity(BLOCK), names: Highest::default() }
+    }
+}
+
+impl<T: Send> Block for Few<T> {
+    fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    fn clear(&mut self) {
+        self.rows.clear();
+        self.names = Highest::default();
+    }
+}
+
+/// Such a table.
+struct Table<'a, T> {
+    budget: &'a mut Budget,
+    rows: Vec<T>,
+    names: Highest,
+    what: &'static str,
+}
+
+impl<'a, T> Table<'a, T> {
+    fn new(budget: &'a mut Budget, what: &'static str) -> Self {
+        Table { budget, rows: Vec::new(), names: Highest::default(), what }
+    }
+}
+
+impl<T: Copy> Columns<Few<T>> for Table<'_, T> {
+    fn append(&mut self, block: &Few<T>) -> Result<()> {
+        self.budget.grow(&mut self.rows, block.rows.len(), self.what)?;
+        self.rows.extend_from_slice(&block.rows);
+        self.names.merge(block.names);
         Ok(())
     }
 }
@@ -167,18 +191,22 @@ pub(super) fn read_locations(
     header: &Header,
     ordinals: Ordinals,
     budget: &mut Budget,
+    threads: usize,
 ) -> Result<Vec<Location>> {
     if header.location_fields.is_empty() {
         return empty(text).map(|()| Vec::new());
     }
-    let mut locations = Locations::new(header, ordinals, budget)?;
-    read_rows(text, &mut locations, None)?;
-    let Locations { mut list, budget, .. } = locations;
-    budget.shrink(&mut list);
-    Ok(list)
+    let fields = Fields::new(&header.location_fields, "location_fields")?;
+    let at = [fields.at("object_index")?, fields.at("script_id")?, fields.at("line")?, fields.at("column")?];
+    let parser = LocationParser { width: fields.width(), at, ordinals };
+    let mut table = Table::new(budget, "the locations");
+    read_array(text, &parser, &mut table, None, threads)?;
+    let Table { mut rows, budget, .. } = table;
+    budget.shrink(&mut rows);
+    Ok(rows)
 }
 
-/// Reads `trace_function_infos`.
+/// Reads `trace_function_infos`. Also the highest string that one names.
 pub(super) fn read_functions(
     text: &mut Text,
     header: &Header,
@@ -187,9 +215,14 @@ pub(super) fn read_functions(
     if header.function_fields.is_empty() {
         return empty(text).map(|()| (Vec::new(), Highest::default()));
     }
-    let mut functions = Functions::new(header, budget)?;
-    read_rows(text, &mut functions, None)?;
-    Ok((functions.list, functions.names))
+    let fields = Fields::new(&header.function_fields, "trace_function_info_fields")?;
+    let mut at = [0; 6];
+    for (at, name) in at.iter_mut().zip(["function_id", "name", "script_name", "script_id", "line", "column"]) {
+        *at = fields.at(name)?;
+    }
+    let mut table = Table::new(budget, "the functions of allocation stacks");
+    read_array(text, &FunctionParser { width: fields.width(), at }, &mut table, None, 1)?;
+    Ok((table.rows, table.names))
 }
 
 /// Reads `trace_tree`: records whose last field is an array of records, without recursion. Also the highest function
