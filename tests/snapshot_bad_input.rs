@@ -151,6 +151,8 @@ fn contradictions() {
         ("1,1,3,8,0,2", "2,1,3,8,0,2", "type 2", "2,1,3,8"),
         ("1,1,3,8,0,2", "257,1,3,8,0,2", "type 257", "257,1"),
         ("1,1,3,8,0,2", "1,2,3,8,0,2", "string 2", "1,2,3,8"),
+        ("1,1,3,8,0,2", "1,     2,3,8,0,2", "string 2", "1,     2,3"),
+        ("1,1,6", "1,     2,6", "string 2", "1,     2,6"),
         ("1,1,6", "2,1,6", "type 2", "2,1,6"),
         ("1,1,6", "1,2,6", "string 2", "1,2,6"),
         ("1,1,6", "1,1,7", "node index 7", "1,1,7"),
@@ -222,7 +224,7 @@ fn the_budget_is_kept() {
     let needed = |options: &ReadOptions| Snapshot::from_bytes(&text, options, &Progress::default()).err();
     let e = needed(&ReadOptions { max_memory: Some(10_000), ..ReadOptions::default() }).unwrap();
     assert_eq!(e.code, Code::MemoryBudget);
-    assert!(e.message.contains("10000 are allowed"), "{e}");
+    assert!(e.message.contains("751 nodes and 1925 edges") && e.message.contains("10000 are allowed"), "{e}");
     assert_eq!(
         needed(&ReadOptions { max_memory: Some(100_000), ..ReadOptions::default() }).map(|e| e.to_string()),
         None

@@ -63,6 +63,16 @@ fn big_damaged_snapshots() {
     let model = big_model(1);
     let text = model.to_text(1);
     let mut draw = Draw(1);
+    let header = |count: &str, wrong: &str| String::from_utf8_lossy(&text).replacen(count, wrong, 1).into_bytes();
+    let wrong = [
+        header("\"node_count\":40000", "\"node_count\":30000"),
+        header("\"node_count\":40000", "\"node_count\":50000"),
+        header("\"edge_count\":90000", "\"edge_count\":40000"),
+    ];
+    for bad in &wrong {
+        assert!(with_threads(bad, 1).err().unwrap().contains("announce"));
+        assert_eq!(with_threads(bad, 1).err(), with_threads(bad, 3).err());
+    }
     for i in 0..60 {
         let mut bad = text.clone();
         for _ in 0..=draw.below(3) {

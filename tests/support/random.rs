@@ -36,7 +36,7 @@ pub(crate) fn big_model(seed: u64) -> Model {
         (0..draw.below(60)).flat_map(|_| pieces[draw.below(8) as usize].bytes()).collect()
     };
     let mut model = Model {
-        node_fields: words("type name id self_size edge_count detachedness"),
+        node_fields: words("type name id self_size edge_count trace_node_id detachedness"),
         edge_fields: words("type name_or_index to_node"),
         node_types: words("hidden array string object"),
         edge_types: words("context element property internal hidden"),
@@ -44,6 +44,9 @@ pub(crate) fn big_model(seed: u64) -> Model {
         ..Model::default()
     };
     model.fill(&mut draw, 40_000, 90_000, 50, 5_000);
+    // Stacks are recorded from some moment on.
+    model.nodes.iter_mut().take(20_000).for_each(|node| node[5] = 0);
+    model.root_index = Some(7 * 12_345);
     model
 }
 
