@@ -297,7 +297,7 @@ impl ToNapiValue for Opened {
 }
 
 pub(super) fn read_options(max_memory: Option<f64>) -> ReadOptions {
-    ReadOptions { max_memory: max_memory.map(|bytes| bytes as u64) }
+    ReadOptions { max_memory: max_memory.map(|bytes| bytes as u64), ..ReadOptions::default() }
 }
 
 fn page(offset: f64, limit: Option<f64>) -> Page {
