@@ -80,7 +80,7 @@ export interface HeapSnapshotOptions {
  * overwrites. A name that ends in `.gz` is compressed while it is written.
  *
  * Blocks the thread for as long as V8 walks the heap: about a second for each 300,000 to 400,000 objects. V8 needs 500 to 600 bytes
- * an object meanwhile. Afterwards V8 keeps tracking where objects move, which makes allocation 5 to 10 times slower until the process
+ * an object meanwhile. Afterwards V8 keeps tracking where objects move, which makes allocation 3 to 10 times slower until the process
  * ends or {@link releaseObjectIds} is called; in exchange, object ids compare with earlier and later snapshots.
  *
  * @param filename Default: `Heap.{yyyymmdd}.{hhmmss}.{pid}.{threadId}.{seq}.heapsnapshot` in `--diagnostic-dir`, else in the working directory.
@@ -154,7 +154,7 @@ export interface CaptureResult {
 }
 
 /**
- * Ends V8's tracking of object ids in this thread, which any snapshot, heaprs's or not, switches on for good and which makes allocation 5 to
+ * Ends V8's tracking of object ids in this thread, which any snapshot, heaprs's or not, switches on for good and which makes allocation 3 to
  * 10 times slower. Ids of later snapshots don't match earlier ones. Takes a few milliseconds. Not while an allocation timeline runs or a
  * debugger is attached: they need the ids.
  */
@@ -201,6 +201,8 @@ export interface LeakDetectorEvents {
   suspicion: [report: LeakReport]
   /** A leak. */
   leak: [report: LeakReport]
+  /** The detector cannot go on and has stopped. Never `'error'`, which would end a process that does not listen. */
+  diagnosisError: [error: HeaprsError]
 }
 
 export interface LeakDetectorOptions {
@@ -213,6 +215,10 @@ export interface LeakDetectorOptions {
   minGrowth?: number
   /** At most one `leak` in this time. Default 10 minutes. */
   cooldownMs?: number
+  /** Naming the cause is not there yet: `true` (default) and `false` are the same, capture options throw `ERR_HEAPRS_UNAVAILABLE`. */
+  diagnose?: boolean | CaptureOptions
+  /** Not there yet: anything but `false` throws `ERR_HEAPRS_UNAVAILABLE`. */
+  samplingInterval?: number | false
 }
 
 /** One garbage collection. Sizes are V8's, taken in its prologue and epilogue callbacks. */
@@ -226,6 +232,7 @@ export interface GcEvent {
   heapLimit: number
   /** Off-heap memory that V8 knows of (ArrayBuffers, external strings). */
   external: number
+  /** Milliseconds since 1970. */
   timestamp: number
 }
 
@@ -235,12 +242,19 @@ export interface GcStats {
   numFullGc: number
   /** Young collections. */
   numIncGc: number
-  /** Like memwatch's: a smoothed share by which the base grows or shrinks. */
+  /** The base of about the last 10 full collections relative to that of about the last 100: above 0 it has been growing. */
   usageTrend: number
+  /** Smoothed over about 10 full collections. */
   estimatedBase: number
+  /** After the last one. */
   currentBase: number
   min: number
   max: number
+  /** Off-heap bytes that V8 knows of, after the last one. */
+  external: number
+  heapLimit: number
+  /** Milliseconds since 1970. */
+  timestamp: number
 }
 
 export interface LeakReport {

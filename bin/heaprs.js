@@ -169,6 +169,7 @@ function json(value) {
 }
 
 function print(text) {
+  progress.clear();
   process.stdout.write(text.endsWith('\n') ? text : `${text}\n`);
 }
 
@@ -220,24 +221,24 @@ function nearest(word, candidates) {
 }
 
 /** A line on stderr that says how far the work is; silent where stderr is no terminal. */
-function progressLine() {
-  if (!process.stderr.isTTY) return { onProgress: undefined, clear() {} };
-  let shown = false;
-  return {
-    onProgress({ phase, done, total }) {
-      shown = true;
-      const share = total > 0 ? ` ${Math.floor((100 * done) / total)} %` : '';
-      process.stderr.write(`\r\x1b[K${phase}${share}`);
-    },
-    clear() {
-      if (shown) process.stderr.write('\r\x1b[K');
-    }
-  };
-}
+const progress = {
+  shown: false,
+  onProgress({ phase, done, total }) {
+    progress.shown = true;
+    const share = total > 0 ? ` ${Math.floor((100 * done) / total)} %` : '';
+    process.stderr.write(`\r\x1b[K${phase}${share}`);
+  },
+  clear() {
+    if (progress.shown) process.stderr.write('\r\x1b[K');
+    progress.shown = false;
+  }
+};
 
 function terminal(values) {
   const automatic = process.stdout.isTTY === true && !process.env.NO_COLOR && process.env.TERM !== 'dumb';
-  return { color: values['no-color'] ? false : (values.color ?? automatic), width: process.stdout.columns };
+  // A terminal may say that it is 0 columns wide; then the report chooses.
+  const { columns } = process.stdout;
+  return { color: values['no-color'] ? false : (values.color ?? automatic), width: columns >= 20 ? columns : undefined };
 }
 
 async function main() {
@@ -246,16 +247,14 @@ async function main() {
   const abort = new AbortController();
   // Once: a second Ctrl-C ends the process the ordinary way.
   process.once('SIGINT', () => abort.abort());
-  const line = progressLine();
   try {
     const parsed = parse(process.argv.slice(2));
     if (parsed.text !== undefined) return print(parsed.text);
     const { command, ...rest } = parsed;
-    const call = { signal: abort.signal, onProgress: line.onProgress };
+    const call = { signal: abort.signal, onProgress: process.stderr.isTTY ? progress.onProgress : undefined };
     process.exitCode = await command.run({ ...rest, call, terminal: terminal(rest.values) });
-    line.clear();
   } catch (error) {
-    line.clear();
+    progress.clear();
     process.exitCode = abort.signal.aborted ? 130 : 2;
     const usage = error instanceof UsageError || error.code?.startsWith('ERR_PARSE_ARGS');
     if (usage) console.error(`heaprs: ${error.message}\nTry "heaprs --help".`);
@@ -263,5 +262,4 @@ async function main() {
   }
 }
 
-module.exports = { UsageError };
-if (require.main === module) main();
+main();
