@@ -225,6 +225,8 @@ fn the_budget_is_kept() {
     let e = needed(&ReadOptions { max_memory: Some(10_000), ..ReadOptions::default() }).unwrap();
     assert_eq!(e.code, Code::MemoryBudget);
     assert!(e.message.contains("751 nodes and 1925 edges") && e.message.contains("10000 are allowed"), "{e}");
+    let memory = read(&text).unwrap().memory();
+    assert!((751 * 18 + 1925 * 9..100_000).contains(&memory), "{memory}");
     assert_eq!(
         needed(&ReadOptions { max_memory: Some(100_000), ..ReadOptions::default() }).map(|e| e.to_string()),
         None

@@ -3,7 +3,9 @@
 mod support;
 
 use std::{
+    fs,
     io::{self, Read, Write},
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
@@ -14,7 +16,9 @@ use heaprs::{
     snapshot::{ReadOptions, Snapshot},
 };
 use support::{
-    Model, fails, golden, gzip, read,
+    Model, fails, golden, gzip,
+    random::big_model,
+    read,
     small::{changed, small},
 };
 
@@ -89,5 +93,57 @@ fn streams() {
         let e = read(Slow(half, Some(io::ErrorKind::ConnectionReset))).err().unwrap();
         assert_eq!(e.code, Code::Io, "{e}");
         assert_eq!(read(Slow(half, None)).err().unwrap().code, Code::Truncated);
+    }
+}
+
+/// Bytes of the file, compressed ones for a gzip, from the start to all of them; and it stops where it is told to.
+#[test]
+fn progress_and_cancellation() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = big_model(1).to_text(1);
+    for (name, bytes) in [("a.heapsnapshot", text.clone()), ("a.heapsnapshot.gz", gzip(&text))] {
+        let file = dir.path().join(name);
+        fs::write(&file, &bytes).unwrap();
+        let reports = Arc::new(Mutex::new(Vec::new()));
+        let seen = reports.clone();
+        let progress = Progress::with_listener(move |report| seen.lock().unwrap().push(report));
+        Snapshot::open(&file, &ReadOptions::default(), &progress).unwrap();
+        let reports = reports.lock().unwrap();
+        assert!(reports.is_sorted_by_key(|r| r.done));
+        assert!(reports.iter().all(|r| r.phase == "read" && r.total == bytes.len() as u64), "{reports:?}");
+        assert_eq!(reports.last().map(|r| r.done), Some(bytes.len() as u64));
+
+        for threads in [1, 3] {
+            let progress = Progress::default();
+            let mut pieces = text.chunks(100_000);
+            let canceller = progress.clone();
+            let mut given = 0;
+            let stream = std::iter::from_fn(move || {
+                given += 1;
+                if given == 15 {
+                    canceller.cancel();
+                }
+                pieces.next()
+            });
+            let options = ReadOptions { threads, ..ReadOptions::default() };
+            let mut stream = Pieces(stream, &[], 0);
+            let e = Snapshot::from_reader(&mut stream, &options, &progress).err().unwrap();
+            assert_eq!(e.code, Code::Aborted);
+            assert!(stream.2 < 2_500_000, "it read on for {} bytes", stream.2);
+        }
+    }
+}
+
+/// A stream in pieces that counts what was taken.
+struct Pieces<'a, I>(I, &'a [u8], usize);
+
+impl<'a, I: Iterator<Item = &'a [u8]>> Read for Pieces<'a, I> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if self.1.is_empty() {
+            self.1 = self.0.next().unwrap_or_default();
+        }
+        let n = self.1.read(buf)?;
+        self.2 += n;
+        Ok(n)
     }
 }

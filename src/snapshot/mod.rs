@@ -169,4 +169,15 @@ impl Snapshot {
     pub fn header_json(&self) -> &str {
         &self.header_json
     }
+    /// Bytes that the columns and strings take.
+    pub fn memory(&self) -> u64 {
+        fn of<T>(vec: &Vec<T>) -> u64 {
+            (vec.capacity() * size_of::<T>()) as u64
+        }
+        let nodes = of(&self.node_type) + of(&self.node_name) + of(&self.node_id) + of(&self.self_size);
+        let more = of(&self.first_edge) + of(&self.detachedness) + of(&self.trace_node_id);
+        let edges = of(&self.edge_type) + of(&self.edge_name) + of(&self.edge_to);
+        let traces = of(&self.samples) + of(&self.trace_functions) + of(&self.trace_tree);
+        nodes + more + edges + traces + of(&self.locations) + self.strings.memory() + self.header_json.capacity() as u64
+    }
 }

@@ -83,7 +83,8 @@ impl<'a> Source<'a> {
     /// Input bytes taken so far and in all (0 when not known): of the file, so compressed ones for a gzip.
     pub(super) fn progress(&self) -> (u64, u64) {
         let input = self.input();
-        (input.taken, input.total.unwrap_or(0))
+        // A file may have grown since it was opened.
+        (input.taken, input.total.map_or(0, |total| total.max(input.taken)))
     }
 
     /// The most text that can still come, `None` when unknown.

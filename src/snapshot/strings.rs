@@ -33,6 +33,10 @@ impl Strings {
         (0..self.len() as u32).map(|i| self.get(i))
     }
 
+    pub(super) fn memory(&self) -> u64 {
+        (self.bytes.capacity() + self.ends.capacity() * size_of::<u64>()) as u64
+    }
+
     /// Reads the array of strings, from `[` to `]`.
     pub(super) fn read(text: &mut Text, budget: &mut Budget) -> Result<Strings> {
         let mut strings = Strings::default();
