@@ -58,6 +58,7 @@ struct Expected {
     interfaces: Vec<Text>,
     lists: Vec<Lists>,
     duplicates: Vec<(Text, u64, u64)>,
+    filters: BTreeMap<String, Vec<ClassTuple>>,
     comparison: Option<Vec<DiffTuple>>,
     between: Option<Between>,
 }
@@ -169,6 +170,15 @@ fn check(file: &Path) -> usize {
     assert_eq!(serde_json::to_value(heap.statistics()).unwrap(), expected.statistics, "{name}");
     assert_eq!(heap.interface_names().map(text).collect::<Vec<_>>(), expected.interfaces, "{name}");
     check_classes(name, &heap, None, &expected.classes);
+    for (filter, devtools) in [
+        (SummaryFilter::DuplicatedStrings, "duplicatedStrings"),
+        (SummaryFilter::RetainedByDetachedDomNodes, "objectsRetainedByDetachedDomNodes"),
+        (SummaryFilter::RetainedByContexts, "objectsRetainedByContexts"),
+        (SummaryFilter::RetainedByConsole, "objectsRetainedByConsole"),
+        (SummaryFilter::RetainedByEventHandlers, "objectsRetainedByEventHandlers"),
+    ] {
+        check_classes(&format!("{name}, {devtools}"), &heap, Some(filter), &expected.filters[devtools]);
+    }
     check_lists(name, &heap, &expected.lists);
     let duplicates = heap.duplicate_strings(Page::default(), &Progress::default()).unwrap();
     assert!(duplicates.is_sorted_by_key(|row| std::cmp::Reverse(row.self_size)));

@@ -12,13 +12,18 @@ use super::{
 };
 use crate::{
     error::Result,
-    graph::{parse_int, steps::Steps},
+    graph::{BitSet, parse_int, steps::Steps},
     progress::Progress,
     snapshot::{EdgeType, NodeType},
 };
 
 /// Length and hash of a string whose text the file has only in part (newest V8): `NaN` bits where one is missing.
 type Whole = Option<(u64, u64)>;
+
+enum Text {
+    Flat((u32, Whole)),
+    Joined((JsString, Whole)),
+}
 
 #[derive(Clone, Copy)]
 struct Group {
@@ -27,60 +32,98 @@ struct Group {
     self_size: u64,
 }
 
+/// Strings by text: of plain ones the index of their text.
+#[derive(Default)]
+struct Groups {
+    flat: FxHashMap<(u32, Whole), Group>,
+    joined: FxHashMap<(JsString, Whole), Group>,
+}
+
 impl Heap {
     /// Texts that two or more strings have, those with the most bytes first.
     ///
     /// Up to Node 26, V8 writes the first 1024 characters of a string and does not say that there are more.
     pub fn duplicate_strings(&self, page: Page, progress: &Progress) -> Result<Vec<DuplicateString>> {
-        let snapshot = &self.snapshot;
-        let mut steps = Steps::start(progress, "duplicate strings", u64::from(snapshot.node_count()))?;
-        let mut flat: FxHashMap<(u32, Whole), Group> = FxHashMap::default();
-        let mut joined: FxHashMap<(JsString, Whole), Group> = FxHashMap::default();
-        for node in 0..snapshot.node_count() {
-            steps.one()?;
-            let self_size = u64::from(self.graph.self_size(node));
-            if self_size == 0 {
-                continue;
-            }
-            let new = Group { first: node, count: 0, self_size: 0 };
-            let group = match snapshot.node_type(node) {
-                NodeType::String => flat.entry((snapshot.node_name_index(node), self.whole(node))).or_insert(new),
-                NodeType::ConcatenatedString if !self.is_flattened(node) => {
-                    joined.entry((names::node(snapshot, self.graph.states(), node), self.whole(node))).or_insert(new)
-                }
-                _ => continue,
-            };
-            group.count += 1;
-            group.self_size += self_size;
-        }
-        // A concatenated string and a plain one can have the same text.
-        let mut groups = Vec::new();
-        for (&(text, whole), &group) in &flat {
-            let both = (!joined.is_empty())
-                .then(|| joined.get_mut(&(JsString::from(snapshot.strings().get(text)), whole)))
-                .flatten();
-            match both {
-                Some(both) => {
-                    both.first = both.first.min(group.first);
-                    both.count += group.count;
-                    both.self_size += group.self_size;
-                }
-                None => groups.push(group),
-            }
-        }
-        groups.extend(joined.values());
-        drop((flat, joined));
+        let Groups { flat, joined } = self.strings_by_text(progress)?;
         let mut rows = Collector::new(page);
-        for group in groups.iter().filter(|group| group.count > 1) {
+        // What is in both is the same, with the sums of both.
+        let both = |key: &(u32, Whole)| {
+            !joined.is_empty() && joined.contains_key(&(self.snapshot.strings().get(key.0).into(), key.1))
+        };
+        let flat_only = flat.iter().filter(|(key, _)| !both(key)).map(|(_, group)| group);
+        for group in flat_only.chain(joined.values()).filter(|group| group.count > 1) {
             rows.push((Reverse(group.self_size), Reverse(group.count), group.first));
         }
-        steps.finish()?;
         let row = |(Reverse(self_size), Reverse(count), first)| DuplicateString {
-            value: names::node(snapshot, self.graph.states(), first),
+            value: names::node(&self.snapshot, self.graph.states(), first),
             count,
             self_size,
         };
         Ok(rows.rows(progress)?.into_iter().map(row).collect())
+    }
+
+    /// The strings whose text another one has too.
+    pub(super) fn duplicated_strings(&self, progress: &Progress) -> Result<BitSet> {
+        let groups = self.strings_by_text(progress)?;
+        let mut found = BitSet::new(self.snapshot.node_count());
+        let mut steps = Steps::start(progress, "duplicate strings", u64::from(self.snapshot.node_count()))?;
+        for node in 0..self.snapshot.node_count() {
+            steps.one()?;
+            let group = match self.text_of(node) {
+                Some(Text::Flat(key)) => groups.flat.get(&key),
+                Some(Text::Joined(key)) => groups.joined.get(&key),
+                None => None,
+            };
+            if group.is_some_and(|group| group.count > 1) {
+                found.insert(node);
+            }
+        }
+        steps.finish()?;
+        Ok(found)
+    }
+
+    fn strings_by_text(&self, progress: &Progress) -> Result<Groups> {
+        let mut steps = Steps::start(progress, "duplicate strings", u64::from(self.snapshot.node_count()))?;
+        let mut groups = Groups::default();
+        for node in 0..self.snapshot.node_count() {
+            steps.one()?;
+            let new = Group { first: node, count: 0, self_size: 0 };
+            let group = match self.text_of(node) {
+                Some(Text::Flat(key)) => groups.flat.entry(key).or_insert(new),
+                Some(Text::Joined(key)) => groups.joined.entry(key).or_insert(new),
+                None => continue,
+            };
+            group.count += 1;
+            group.self_size += u64::from(self.graph.self_size(node));
+        }
+        // A concatenated string and a plain one can have the same text: then both get the sums of both.
+        if !groups.joined.is_empty() {
+            for (&(text, whole), flat) in &mut groups.flat {
+                let text = JsString::from(self.snapshot.strings().get(text));
+                if let Some(joined) = groups.joined.get_mut(&(text, whole)) {
+                    flat.first = flat.first.min(joined.first);
+                    flat.count += joined.count;
+                    flat.self_size += joined.self_size;
+                    *joined = *flat;
+                }
+            }
+        }
+        steps.finish()?;
+        Ok(groups)
+    }
+
+    /// What a string is grouped by; `None` for what is no string, takes no memory, or was already put together by V8.
+    fn text_of(&self, node: u32) -> Option<Text> {
+        if self.graph.self_size(node) == 0 {
+            return None;
+        }
+        match self.snapshot.node_type(node) {
+            NodeType::String => Some(Text::Flat((self.snapshot.node_name_index(node), self.whole(node)))),
+            NodeType::ConcatenatedString if !self.is_flattened(node) => {
+                Some(Text::Joined((names::node(&self.snapshot, self.graph.states(), node), self.whole(node))))
+            }
+            _ => None,
+        }
     }
 
     /// Whether V8 has already put a concatenated string together: one half is then empty.

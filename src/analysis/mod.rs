@@ -5,6 +5,7 @@
 mod classes;
 mod comparison;
 mod duplicates;
+mod filters;
 mod interfaces;
 mod names;
 mod rows;
@@ -17,9 +18,10 @@ mod views;
 use std::path::Path;
 
 pub use comparison::compare;
+pub use filters::SummaryFilter;
 pub use rows::*;
 pub use text::JsString;
-pub use views::{SummaryFilter, SummaryQuery};
+pub use views::SummaryQuery;
 
 use crate::{
     error::{Code, Error, Result},

@@ -3,10 +3,12 @@
 use std::cmp::{Ordering, Reverse};
 
 use super::{
-    Heap, names,
+    Heap,
+    filters::SummaryFilter,
+    names,
     rows::{ClassRow, Columns, EdgeRow, NodeRow, Page, PathStep},
     sorting::Collector,
-    table::{self, Totals},
+    table::{self, Filter, Totals},
     text::{JsString, cmp_utf16},
 };
 use crate::{
@@ -15,14 +17,6 @@ use crate::{
     progress::Progress,
     snapshot::{Edge, EdgeType},
 };
-
-/// Which objects the Summary counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SummaryFilter {
-    /// Objects whose id is greater than the first and at most the second: those allocated between two snapshots, from
-    /// their greatest ids of JavaScript objects.
-    Ids(Option<u32>, u32),
-}
 
 /// What the Summary shows.
 #[derive(Clone, Debug, Default)]
@@ -40,12 +34,11 @@ impl Heap {
     pub fn summary(&self, query: &SummaryQuery, progress: &Progress) -> Result<Vec<ClassRow>> {
         let filtered = match query.filter {
             None => None,
-            Some(SummaryFilter::Ids(after, to)) => {
-                let within = move |node| {
-                    let id = self.snapshot.node_id(node);
-                    after.is_none_or(|after| id > after) && id <= to
-                };
-                Some(table::totals(&self.snapshot, &self.graph, &self.classes, Some(&within), progress)?)
+            Some(filter) => {
+                let kept = self.kept(filter, progress)?;
+                let totals =
+                    |filter: Filter<'_>| table::totals(&self.snapshot, &self.graph, &self.classes, filter, progress);
+                Some(kept.test(self, totals)?)
             }
         };
         let totals = filtered.as_deref().unwrap_or(&self.totals);

@@ -19,6 +19,8 @@ const [bundle, ...files] = process.argv.slice(2).filter((arg) => arg !== '--all'
 const devtools = await import(url.pathToFileURL(bundle));
 const NO_FILTER = { minNodeId: undefined, maxNodeId: undefined, allocationNodeId: undefined, filterName: undefined };
 
+const FILTERS = ['duplicatedStrings', 'objectsRetainedByDetachedDomNodes', 'objectsRetainedByContexts', 'objectsRetainedByConsole', 'objectsRetainedByEventHandlers'];
+
 async function open(file) {
   const loader = new devtools.HeapSnapshotLoader.HeapSnapshotLoader({ sendEvent() {} });
   loader.write(zlib.gunzipSync(fs.readFileSync(file)).toString());
@@ -83,6 +85,7 @@ for (const file of files) {
   const snapshot = await open(file);
   const result = { devtools: devtools.version, nodes: snapshot.nodeCount, statistics: snapshot.getStatistics(), ...nodes(snapshot), classes: classes(snapshot, {}),
     interfaces: JSON.parse(snapshot.interfaceDefinitions()).map(({ name }) => name), lists: lists(snapshot),
+    filters: Object.fromEntries(FILTERS.map((filterName) => [filterName, classes(snapshot, { filterName })])),
     duplicates: snapshot.getDuplicateStrings().map((group) => [group.value, group.count, group.totalSelfSize]) };
   if (file.includes('-before.')) {
     const later = await open(file.replace('-before.', '-after.'));
