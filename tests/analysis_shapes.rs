@@ -172,7 +172,7 @@ fn a_ladder() {
 /// A cancelled analysis ends within 100 ms at any size; a busy machine that builds without optimisation gets more.
 #[test]
 fn cancelled_work_ends_soon_in_every_phase() {
-    let n = size().min(400_000);
+    let n = size();
     let any = move |seed: usize| seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(17) % n;
     let (text, _) = text(n, |node| [node + 1, any(node)].into_iter().filter(|&to| to < n).collect());
     // How many reports there are in all; then one run for each of some of them, cancelled at it.
@@ -184,28 +184,29 @@ fn cancelled_work_ends_soon_in_every_phase() {
     Heap::from_snapshot(read(&text), &progress).unwrap();
     let reports = reports.load(Ordering::Relaxed);
     assert!(reports > 20, "{reports} reports");
+    let mut longest = Duration::ZERO;
     for at in 0..reports {
         let seen = Arc::new(AtomicU64::new(0));
         let handle: Arc<std::sync::OnceLock<Progress>> = Arc::default();
-        let cancelled: Arc<std::sync::OnceLock<Instant>> = Arc::default();
+        let cancelled: Arc<std::sync::OnceLock<(Instant, &str)>> = Arc::default();
         let (own, when) = (handle.clone(), cancelled.clone());
-        let progress = Progress::with_listener(move |_| {
+        let progress = Progress::with_listener(move |report| {
             if seen.fetch_add(1, Ordering::Relaxed) == at {
                 own.get().unwrap().cancel();
-                when.set(Instant::now()).unwrap();
+                when.set((Instant::now(), report.phase)).unwrap();
             }
         });
         handle.set(progress.clone()).ok().unwrap();
         let Err(error) = Heap::from_snapshot(read(&text), &progress) else {
-            // The run had fewer reports, as they are thinned by time.
-            assert!(
-                cancelled.get().is_none() || at + 3 >= reports,
-                "cancelled at report {at} of {reports}, yet finished"
-            );
+            // Reports are thinned by time, so this run may have had fewer; or it was cancelled at its very end.
+            let phase = cancelled.get().map_or("statistics", |(_, phase)| phase);
+            assert_eq!(phase, "statistics", "cancelled at report {at}, yet finished");
             continue;
         };
         assert_eq!(error.code, Code::Aborted);
-        let took = cancelled.get().unwrap().elapsed();
+        let took = cancelled.get().unwrap().0.elapsed();
         assert!(took < Duration::from_millis(500), "report {at}: {took:?}");
+        longest = longest.max(took);
     }
+    println!("cancelled: at most {longest:?} later");
 }
