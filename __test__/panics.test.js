@@ -22,11 +22,14 @@ function places(directory) {
   const report = () => binding.reportHeapFile(file, undefined, undefined, undefined, task());
   const capture = () => binding.captureHeapSnapshot(request(file), task());
   const detector = () => new binding.GcDetector({ sensitivity: 'high' });
-  const { total_heap_size: totalHeapSize, used_heap_size: usedHeapSize, heap_size_limit: heapSizeLimit, external_memory: externalMemory } = v8.getHeapStatistics();
-  const sizes = { totalHeapSize, usedHeapSize, heapSizeLimit, externalMemory };
+  // As they are at that moment: the addon compares them with what it reads from V8 itself.
+  const sizes = () => {
+    const { total_heap_size: totalHeapSize, used_heap_size: usedHeapSize, heap_size_limit: heapSizeLimit, external_memory: externalMemory } = v8.getHeapStatistics();
+    return { totalHeapSize, usedHeapSize, heapSizeLimit, externalMemory };
+  };
   const started = (use, ready = () => {}) => {
     const d = detector();
-    d.start(sizes, ready);
+    d.start(sizes(), ready);
     try {
       return use(d);
     } finally {
@@ -35,7 +38,7 @@ function places(directory) {
   };
   const firstMessage = async () => {
     const d = detector();
-    const ready = new Promise((resolve) => d.start(sizes, resolve));
+    const ready = new Promise((resolve) => d.start(sizes(), resolve));
     d.wantGc(true);
     const timer = setInterval(() => Array.from({ length: 100_000 }, (_, i) => ({ i })), 1);
     await ready;
