@@ -21,7 +21,10 @@ export declare class GcDetector {
   stop(): void
   /** Whether somebody listens for every collection. The other messages are rare and always come. */
   wantGc(wanted: boolean): void
-  /** What has come since the last call, oldest first. */
+  /**
+   * What has come since the last call, oldest first. What the detector has asked V8 for is done on the way: between two
+   * callbacks of the event loop, where it holds up nothing that is in the middle of something.
+   */
   take(): Array<DetectorMessage>
 }
 
@@ -142,6 +145,7 @@ export interface DetectorMessage {
   event: string
   gc?: GcEvent
   stats?: GcStats
+  verdict?: LeakVerdict
   error?: string
 }
 
@@ -215,6 +219,21 @@ export interface HeapStatistics {
   usedHeapSize: number
   heapSizeLimit: number
   externalMemory: number
+}
+
+/** The `suspicion` and `leak` events, apart from what needs a diagnosis. Times in milliseconds since 1970. */
+export interface LeakVerdict {
+  start: number
+  end: number
+  growth: number
+  reason: string
+  place: string
+  gcs: number
+  growthPerHour: number
+  confidence: number
+  heapUsed: number
+  heapLimit: number
+  timeToLimitMs?: number
 }
 
 /** Memory outside V8's heap. */

@@ -26,6 +26,7 @@ function laterUnless(option, harmless) {
 }
 
 const gcChannel = channels.channel('heaprs:gc');
+const leakChannel = channels.channel('heaprs:leak');
 
 class LeakDetector extends EventEmitter {
   #config;
@@ -76,17 +77,35 @@ class LeakDetector extends EventEmitter {
     this.#wantGc();
   }
 
-  #tell({ event, gc, stats, error }) {
+  #tell({ event, gc, stats, verdict, error }) {
     if (event === 'gc') {
       if (gcChannel.hasSubscribers) gcChannel.publish(gc);
       this.emit('gc', gc);
     } else if (event === 'stats') {
       this.emit('stats', stats);
+    } else if (event === 'suspicion' || event === 'leak') {
+      const report = leakReport(verdict);
+      if (event === 'leak' && leakChannel.hasSubscribers) leakChannel.publish(report);
+      this.emit(event, report);
     } else if (event === 'failed') {
       this.stop();
       this.emit('diagnosisError', fail('ERR_HEAPRS_INTERNAL', error));
     }
   }
+}
+
+const NO_DIAGNOSIS = 'this version of heaprs judges by trend alone; captureHeapSnapshot() and analyze() tell what has grown';
+
+function leakReport({ start, end, timeToLimitMs = null, ...verdict }) {
+  return {
+    start: new Date(start),
+    end: new Date(end),
+    ...verdict,
+    timeToLimitMs,
+    suspects: [],
+    diagnosis: { method: 'none', reason: NO_DIAGNOSIS, pauseMs: 0, childCpuMs: 0, peakBytes: 0 },
+    files: [],
+  };
 }
 
 function statistics() {

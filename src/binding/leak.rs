@@ -7,7 +7,7 @@ use std::{
     rc::Rc,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU8, Ordering},
     },
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -23,9 +23,9 @@ use tokio::sync::Notify;
 use super::guard::{catch, guard};
 use crate::{
     error::{Code, Error, Result},
-    leak::{Config, Detector, GcKind, Observation, Output, Sensitivity, Stats},
+    leak::{Config, Detector, GcKind, Observation, Output, Sensitivity, Stats, Verdict},
     service::{self, Lease},
-    v8::{GcReader, GcRecord, GcWatch, Isolate, KnownStatistics},
+    v8::{Feature, GcReader, GcRecord, GcWatch, Isolate, KnownStatistics, Pressure},
 };
 
 /// Messages that wait for a busy event loop at most; the oldest `gc` messages go first.
@@ -78,12 +78,29 @@ pub struct GcStats {
     pub timestamp: f64,
 }
 
+/// The `suspicion` and `leak` events, apart from what needs a diagnosis. Times in milliseconds since 1970.
+#[napi(object, object_from_js = false)]
+pub struct LeakVerdict {
+    pub start: f64,
+    pub end: f64,
+    pub growth: f64,
+    pub reason: String,
+    pub place: &'static str,
+    pub gcs: f64,
+    pub growth_per_hour: f64,
+    pub confidence: f64,
+    pub heap_used: f64,
+    pub heap_limit: f64,
+    pub time_to_limit_ms: Option<f64>,
+}
+
 /// One thing to tell: `event` names which of the others is there.
 #[napi(object, object_from_js = false)]
 pub struct DetectorMessage {
     pub event: &'static str,
     pub gc: Option<GcEvent>,
     pub stats: Option<GcStats>,
+    pub verdict: Option<LeakVerdict>,
     pub error: Option<String>,
 }
 
@@ -144,12 +161,14 @@ impl GcDetector {
         })
     }
 
-    /// What has come since the last call, oldest first.
+    /// What has come since the last call, oldest first. What the detector has asked V8 for is done on the way: between two
+    /// callbacks of the event loop, where it holds up nothing that is in the middle of something.
     #[napi]
     pub fn take(&self, env: Env) -> napi::Result<Vec<DetectorMessage>> {
         guard(env, "GcDetector.take", || {
             let running = self.running.borrow();
             let Some(running) = &*running else { return Ok(Vec::new()) };
+            running.serve();
             let messages = std::mem::take(&mut *running.shared.outbox());
             Ok(messages.into_iter().map(|message| running.shared.clock.message(message)).collect())
         })
@@ -180,7 +199,7 @@ type Ready = ThreadsafeFunction<(), (), (), Status, false, true>;
 /// A started detector, on the JavaScript thread. Dropping it unhooks V8 and ends the task.
 struct Running {
     /// First of all: no callback may come once the rest is going.
-    _watch: GcWatch,
+    watch: GcWatch,
     shared: Arc<Shared>,
     _lease: Lease,
     hook: Option<CleanupEnvHook<Rc<RefCell<Option<Running>>>>>,
@@ -192,18 +211,27 @@ struct Shared {
     wake: Notify,
     closed: AtomicBool,
     want_gc: AtomicBool,
+    /// What the detector asks of the JavaScript thread: nothing, or one of the below.
+    wish: AtomicU8,
     outbox: Mutex<VecDeque<Message>>,
 }
+
+const NOTHING: u8 = 0;
+const SAMPLE: u8 = 1;
+const COLLECT: u8 = 2;
+const COLLECT_AT_ONCE: u8 = 3;
 
 enum Message {
     Gc(GcRecord),
     Stats(Duration, Stats),
+    Suspicion(Verdict),
+    Leak(Verdict),
     Failed(String),
 }
 
 impl Running {
     fn start(config: Config, statistics: &HeapStatistics, ready: Ready) -> Result<Self> {
-        let isolate = Isolate::current(crate::v8::Feature::GcEvents)?;
+        let isolate = Isolate::current(Feature::GcEvents)?;
         let known = KnownStatistics {
             total: statistics.total_heap_size as u64,
             used: statistics.used_heap_size as u64,
@@ -216,6 +244,7 @@ impl Running {
             wake: Notify::new(),
             closed: AtomicBool::new(false),
             want_gc: AtomicBool::new(false),
+            wish: AtomicU8::new(NOTHING),
             outbox: Mutex::default(),
         });
         let waker = shared.clone();
@@ -223,7 +252,22 @@ impl Running {
             isolate.watch_gc(known, shared.clock.origin, Box::new(move || waker.wake.notify_one()))?;
         let task = Task { reader, detector: Detector::new(config, Duration::ZERO), ready, shared: shared.clone() };
         drop(lease.handle().spawn(task.run()));
-        Ok(Running { _watch: watch, shared, _lease: lease, hook: None })
+        Ok(Running { watch, shared, _lease: lease, hook: None })
+    }
+}
+
+impl Running {
+    fn serve(&self) {
+        let pressure = match self.shared.wish.swap(NOTHING, Ordering::AcqRel) {
+            SAMPLE => return self.watch.sample(),
+            COLLECT => Pressure::Moderate,
+            COLLECT_AT_ONCE => Pressure::Critical,
+            _ => return,
+        };
+        // Where V8 can't be asked, its own collections have to do.
+        if let Ok(isolate) = Isolate::current(Feature::FullGc) {
+            let _ = isolate.memory_pressure(pressure);
+        }
     }
 }
 
@@ -237,6 +281,15 @@ impl Drop for Running {
 impl Shared {
     fn outbox(&self) -> MutexGuard<'_, VecDeque<Message>> {
         self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// Leaves a wish for the JavaScript thread; true when it has to be told.
+    fn wish(&self, wish: u8) -> bool {
+        wish != NOTHING && self.wish.fetch_max(wish, Ordering::AcqRel) == NOTHING
     }
 
     /// Adds what fits; true when the event loop has to be told. An event loop that does not fetch loses `gc` messages first.
@@ -263,44 +316,66 @@ struct Task {
 impl Task {
     async fn run(mut self) {
         loop {
-            self.shared.wake.notified().await;
-            if self.shared.closed.load(Ordering::Acquire) {
+            let due = self.detector.next_tick().saturating_sub(self.shared.clock.origin.elapsed());
+            let woken = tokio::time::timeout(due, self.shared.wake.notified()).await.is_ok();
+            if woken && !self.shared.is_closed() {
+                tokio::time::sleep(BATCH).await;
+            }
+            if self.shared.is_closed() {
                 return;
             }
-            tokio::time::sleep(BATCH).await;
-            let messages = match catch("LeakDetector thread", || Ok(self.step())) {
-                Ok(messages) => messages,
-                Err(error) => {
-                    if self.shared.post(vec![Message::Failed(error.to_string())]) {
-                        self.ready.call((), ThreadsafeFunctionCallMode::NonBlocking);
-                    }
-                    return;
-                }
+            let stepped = catch("LeakDetector thread", || Ok(self.step()));
+            let failed = stepped.is_err();
+            let tell = match stepped {
+                Ok(step) => self.shared.wish(step.wish) | self.shared.post(step.messages),
+                Err(error) => self.shared.post(vec![Message::Failed(error.to_string())]),
             };
-            if self.shared.closed.load(Ordering::Acquire) {
-                return;
-            }
-            if self.shared.post(messages) {
+            if tell {
                 // Refused only when the environment is going: then nobody listens either.
                 self.ready.call((), ThreadsafeFunctionCallMode::NonBlocking);
+            }
+            if failed {
+                return;
             }
         }
     }
 
-    fn step(&mut self) -> Vec<Message> {
+    fn step(&mut self) -> Step {
         let want_gc = self.shared.want_gc.load(Ordering::Relaxed);
-        let mut messages = Vec::new();
+        let mut step = Step { messages: Vec::new(), wish: NOTHING };
         let mut outputs = Vec::new();
         self.reader.drain(|record| {
-            if want_gc {
-                messages.push(Message::Gc(record));
+            if want_gc && record.gc_type != 0 {
+                step.messages.push(Message::Gc(record));
             }
             self.detector.observe(&observation(&record), &mut outputs);
-            messages.extend(outputs.drain(..).map(|output| match output {
-                Output::Stats(stats) => Message::Stats(record.at, stats),
-            }));
+            step.take(record.at, &mut outputs);
         });
-        messages
+        let now = self.shared.clock.origin.elapsed();
+        self.detector.tick(now, &mut outputs);
+        step.take(now, &mut outputs);
+        step
+    }
+}
+
+/// What one look at the ring has led to.
+struct Step {
+    messages: Vec<Message>,
+    wish: u8,
+}
+
+impl Step {
+    fn take(&mut self, at: Duration, outputs: &mut Vec<Output>) {
+        for output in outputs.drain(..) {
+            match output {
+                Output::Stats(stats) => self.messages.push(Message::Stats(at, stats)),
+                Output::Suspicion(verdict) => self.messages.push(Message::Suspicion(verdict)),
+                Output::Leak(verdict) => self.messages.push(Message::Leak(verdict)),
+                Output::WantSample => self.wish = self.wish.max(SAMPLE),
+                Output::WantFullGc { at_once: false } => self.wish = self.wish.max(COLLECT),
+                Output::WantFullGc { at_once: true } => self.wish = COLLECT_AT_ONCE,
+            }
+        }
     }
 }
 
@@ -336,7 +411,7 @@ impl Clock {
     }
 
     fn message(&self, message: Message) -> DetectorMessage {
-        let none = DetectorMessage { event: "", gc: None, stats: None, error: None };
+        let none = DetectorMessage { event: "", gc: None, stats: None, verdict: None, error: None };
         match message {
             Message::Gc(record) => {
                 let gc = GcEvent {
@@ -365,7 +440,27 @@ impl Clock {
                 };
                 DetectorMessage { event: "stats", stats: Some(stats), ..none }
             }
+            Message::Suspicion(verdict) => {
+                DetectorMessage { event: "suspicion", verdict: Some(self.verdict(&verdict)), ..none }
+            }
+            Message::Leak(verdict) => DetectorMessage { event: "leak", verdict: Some(self.verdict(&verdict)), ..none },
             Message::Failed(error) => DetectorMessage { event: "failed", error: Some(error), ..none },
+        }
+    }
+
+    fn verdict(&self, verdict: &Verdict) -> LeakVerdict {
+        LeakVerdict {
+            start: self.wall(verdict.start),
+            end: self.wall(verdict.end),
+            growth: verdict.growth as f64,
+            reason: verdict.reason(),
+            place: verdict.place.as_str(),
+            gcs: f64::from(verdict.collections),
+            growth_per_hour: verdict.growth_per_hour,
+            confidence: verdict.confidence,
+            heap_used: verdict.heap_used as f64,
+            heap_limit: verdict.heap_limit as f64,
+            time_to_limit_ms: verdict.time_to_limit.map(|time| time.as_secs_f64() * 1000.0),
         }
     }
 }

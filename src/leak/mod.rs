@@ -1,59 +1,218 @@
 //! The leak detector as a pure state machine: observations in, outputs out. It has no clock, does no I/O, knows no V8.
+//!
+//! What lives is known only after a full collection, and V8 runs few of them while a heap grows. So the detector works in two
+//! steps. Every collection, young ones too, bounds from above what can live in the old generation: as long as that bound does
+//! not rise, nothing leaks, and nothing is asked. When it rises, the detector asks for a full collection now and then
+//! ([`Output::WantFullGc`]), and judges by what those and V8's own have left: [`Envelope`](envelope::Envelope) keeps the least
+//! size of each slice of a window, [`Shape`] tells growth from noise, steps, waves and what is about to end.
+//!
+//! Windows differ by [`Sensitivity`]; each is judged by itself, for the heap and for memory outside of it.
 
+pub mod envelope;
 mod observation;
+mod policy;
+mod shape;
 mod stats;
+mod trend;
+mod verdict;
+mod watcher;
 
 use std::time::Duration;
 
 pub use observation::{GcKind, Observation};
+pub use policy::{COLLECTIONS, COVERED, Config, SUSPICIOUS, Sensitivity, Watch};
+pub use shape::{Assessment, Demand, Shape};
 pub use stats::Stats;
+pub use trend::Trend;
+pub use verdict::{Place, Verdict};
 
-/// How soon growth counts as a leak.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Sensitivity {
-    /// Windows of hours.
-    Low,
-    /// Windows of about an hour: production.
-    #[default]
-    Medium,
-    /// Windows of seconds: tests and hunts.
-    High,
-}
-
-/// What the user chose.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Config {
-    /// How soon growth counts.
-    pub sensitivity: Sensitivity,
-    /// Bytes; less growth over the window is never a leak. The level's own figure when absent.
-    pub min_growth: Option<u64>,
-    /// At most one leak in this time.
-    pub cooldown: Option<Duration>,
-}
+use watcher::{Finding, Watcher};
 
 /// What the detector wants done or told.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Output {
     /// A full collection has been seen.
     Stats(Stats),
+    /// Growth that may be a leak; once for each time it begins.
+    Suspicion(Verdict),
+    /// Growth that full collections have confirmed over a whole window.
+    Leak(Verdict),
+    /// What lives should be known: let V8 collect, gently; or at once, when asking gently has led to nothing.
+    WantFullGc {
+        /// Not gently.
+        at_once: bool,
+    },
+    /// Nothing has been seen for a while: sizes, please, without a collection.
+    WantSample,
 }
 
 /// One detector. All its memory is bounded, whatever comes.
 #[derive(Clone, Debug)]
 pub struct Detector {
+    config: Config,
     stats: Stats,
+    watchers: Vec<Watcher>,
+    /// Bytes allocated since the beginning: the measure of work done.
+    work: f64,
+    used: Option<u64>,
+    heap_used: u64,
+    heap_limit: u64,
+    last_seen: Duration,
+    last_full: Option<Duration>,
+    /// Off-heap bytes at a full collection, which frees array buffers a little later.
+    sweeping: Option<u64>,
+    request: Option<Request>,
+    not_before: Duration,
+    last_leak: Option<Duration>,
 }
+
+/// A collection that was asked for and has not come.
+#[derive(Clone, Copy, Debug)]
+struct Request {
+    at: Duration,
+    times: u32,
+}
+
+/// A request is repeated after so many intervals, and made urgent at the next time.
+const PATIENCE: u32 = 2;
 
 impl Detector {
     /// A detector that starts to watch at `at`.
-    pub fn new(_config: Config, _at: Duration) -> Self {
-        Detector { stats: Stats::default() }
+    pub fn new(config: Config, at: Duration) -> Self {
+        Detector {
+            config,
+            stats: Stats::default(),
+            watchers: config.sensitivity.watches().iter().map(|&watch| Watcher::new(watch)).collect(),
+            work: 0.0,
+            used: None,
+            heap_used: 0,
+            heap_limit: 0,
+            last_seen: at,
+            last_full: None,
+            sweeping: None,
+            request: None,
+            not_before: at,
+            last_leak: None,
+        }
     }
 
     /// Takes an observation; what follows from it is pushed to `out`.
     pub fn observe(&mut self, seen: &Observation, out: &mut Vec<Output>) {
+        self.last_seen = seen.at;
+        self.heap_limit = seen.heap_limit;
+        if let Some(used) = self.used.replace(seen.used_after) {
+            self.work += seen.used_before.saturating_sub(used) as f64;
+        }
+        self.off_heap(seen);
+        for watcher in &mut self.watchers {
+            watcher.bound(seen.at, seen.old() as f64, seen.external as f64);
+        }
         if self.stats.observe(seen) {
             out.push(Output::Stats(self.stats));
+            self.full(seen);
+            self.judge(seen.at, out);
+        }
+        self.consider_asking(seen.at, out);
+    }
+
+    /// To be called when nothing has been observed by [`next_tick`](Self::next_tick).
+    pub fn tick(&mut self, at: Duration, out: &mut Vec<Output>) {
+        if at >= self.next_tick() {
+            self.last_seen = at;
+            out.push(Output::WantSample);
+        }
+    }
+
+    /// When it would like to hear something at the latest.
+    pub fn next_tick(&self) -> Duration {
+        self.last_seen.saturating_add(self.interval())
+    }
+
+    /// Of the window that is the level's own.
+    fn interval(&self) -> Duration {
+        self.config.sensitivity.watches()[1].interval()
+    }
+
+    fn off_heap(&mut self, seen: &Observation) {
+        if let Some(at_full) = self.sweeping.take() {
+            let live = at_full.min(seen.external_before).min(seen.external);
+            for watcher in &mut self.watchers {
+                watcher.off_heap.push(seen.at.as_secs_f64(), self.work, live as f64);
+            }
+        }
+        if seen.is_full() {
+            self.sweeping = Some(seen.external);
+        }
+    }
+
+    fn full(&mut self, seen: &Observation) {
+        self.heap_used = seen.used_after;
+        self.last_full = Some(seen.at);
+        for watcher in &mut self.watchers {
+            watcher.heap.push(seen.at.as_secs_f64(), self.work, seen.old() as f64);
+        }
+        if self.request.take().is_some() {
+            let rest = (seen.pause * 2).saturating_mul(self.config.sensitivity.rest());
+            self.not_before = self.not_before.max(seen.at.saturating_add(rest));
+        }
+    }
+
+    fn judge(&mut self, at: Duration, out: &mut Vec<Output>) {
+        let cooling = self.last_leak.is_some_and(|last| at < last.saturating_add(self.config.cooldown()));
+        let (min_growth, limit) = (self.config.min_growth(), self.heap_limit as f64);
+        let mut suspicions = Vec::new();
+        for watcher in &mut self.watchers {
+            match watcher.judge(at, min_growth, limit) {
+                _ if cooling => {}
+                Finding::Leak(place, growth) => {
+                    self.last_leak = Some(at);
+                    out.push(Output::Leak(self.verdict(place, &growth)));
+                    return;
+                }
+                Finding::Suspicion(place, growth) => suspicions.push((place, growth)),
+                Finding::Nothing => {}
+            }
+        }
+        if let Some((place, growth)) = suspicions.first() {
+            out.push(Output::Suspicion(self.verdict(*place, growth)));
+        }
+    }
+
+    fn verdict(&self, place: Place, growth: &Assessment) -> Verdict {
+        let left = self.heap_limit.saturating_sub(self.heap_used) as f64;
+        Verdict {
+            place,
+            start: Duration::from_secs_f64(growth.from),
+            end: Duration::from_secs_f64(growth.to),
+            growth: growth.growth().max(0.0) as u64,
+            growth_per_hour: growth.trend.slope * 3600.0,
+            confidence: growth.trend.confidence(),
+            collections: growth.collections,
+            heap_used: self.heap_used,
+            heap_limit: self.heap_limit,
+            time_to_limit: match place {
+                Place::Heap => Duration::try_from_secs_f64(left / growth.trend.slope).ok(),
+                Place::OffHeap => None,
+            },
+        }
+    }
+
+    /// Asks for a full collection when one would tell something, and the last is long enough ago.
+    fn consider_asking(&mut self, at: Duration, out: &mut Vec<Output>) {
+        if at < self.not_before {
+            return;
+        }
+        let times = match self.request {
+            None => 0,
+            Some(request) if at >= request.at + self.interval() * PATIENCE => request.times,
+            Some(_) => return,
+        };
+        let (min_growth, limit, last) = (self.config.min_growth(), self.heap_limit as f64, self.last_full);
+        let due = |w: &Watcher| last.is_none_or(|last| at >= last.saturating_add(w.watch.interval()));
+        if self.watchers.iter().any(|w| due(w) && w.is_curious(min_growth, limit)) {
+            self.request = Some(Request { at, times: times + 1 });
+            let at_once = times > 0 && self.config.sensitivity == Sensitivity::High;
+            out.push(Output::WantFullGc { at_once });
         }
     }
 }

@@ -26,7 +26,7 @@ use ring::{Ring, WORDS};
 /// One collection, as the two callbacks saw it. Sizes in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GcRecord {
-    /// V8's `GCType`: one bit.
+    /// V8's `GCType`: one bit; 0 for a [`sample`](GcWatch::sample).
     pub gc_type: u32,
     /// V8's `GCCallbackFlags`.
     pub flags: u32,
@@ -208,22 +208,11 @@ impl GcWatch {
         Arc::as_ptr(&self.shared).cast()
     }
 
-    /// The sizes now, as a collection that did nothing would see them. For when none has happened for long.
-    pub fn sample(&self) -> GcRecord {
-        let s = &*self.shared;
-        let sizes = s.sizes(self.isolate.raw.as_ptr());
-        GcRecord {
-            gc_type: 0,
-            flags: 0,
-            at: s.origin.elapsed(),
-            pause: Duration::ZERO,
-            used_before: sizes[field::USED],
-            used_after: sizes[field::USED],
-            young: known(s.young(self.isolate.raw.as_ptr())),
-            heap_limit: sizes[field::LIMIT],
-            external_before: sizes[field::EXTERNAL],
-            external: sizes[field::EXTERNAL],
-        }
+    /// Hands the reader the sizes of this moment, as a record with a `gc_type` of 0. For when no collection has come for long.
+    pub fn sample(&self) {
+        let isolate = self.isolate.raw.as_ptr();
+        let sizes = self.shared.sizes(isolate);
+        self.shared.hand_over(0, self.shared.now(), 0, sizes[field::USED], sizes[field::EXTERNAL], &sizes, isolate);
     }
 }
 
@@ -276,6 +265,26 @@ impl Shared {
         let mut space = [0; ROOM];
         if get(isolate, &raw mut space, self.new_space) { space[SPACE_USED] } else { UNKNOWN }
     }
+
+    #[allow(clippy::too_many_arguments, reason = "the words of one record, once")]
+    fn hand_over(
+        &self,
+        kind: u64,
+        at: u64,
+        pause: u64,
+        used: u64,
+        external: u64,
+        after: &[u64; ROOM],
+        isolate: *mut c_void,
+    ) {
+        let young = self.young(isolate);
+        let limit = after[field::LIMIT];
+        self.ring.push(&[kind, at, pause, used, after[field::USED], young, limit, external, after[field::EXTERNAL]]);
+        if !self.woken.swap(true, Ordering::AcqRel) {
+            // Waking must not fail, and if it does all the same, it must not reach V8.
+            let _ = catch_unwind(AssertUnwindSafe(|| (self.wake)()));
+        }
+    }
 }
 
 extern "C" fn prologue(isolate: *mut c_void, _type: c_int, _flags: c_int, data: *mut c_void) {
@@ -302,22 +311,9 @@ extern "C" fn epilogue(isolate: *mut c_void, gc_type: c_int, flags: c_int, data:
     shared.depth.store(depth, Ordering::Relaxed);
     let Some(before) = shared.open.get(depth) else { return };
     let sizes = shared.sizes(isolate);
-    let started = before.at.load(Ordering::Relaxed);
-    shared.ring.push(&[
-        u64::from(gc_type.cast_unsigned()) | u64::from(flags.cast_unsigned()) << 32,
-        at,
-        at.saturating_sub(started),
-        before.used.load(Ordering::Relaxed),
-        sizes[field::USED],
-        shared.young(isolate),
-        sizes[field::LIMIT],
-        before.external.load(Ordering::Relaxed),
-        sizes[field::EXTERNAL],
-    ]);
-    if !shared.woken.swap(true, Ordering::AcqRel) {
-        // Waking must not fail, and if it does all the same, it must not reach V8.
-        let _ = catch_unwind(AssertUnwindSafe(|| (shared.wake)()));
-    }
+    let kind = u64::from(gc_type.cast_unsigned()) | u64::from(flags.cast_unsigned()) << 32;
+    let (used, external) = (before.used.load(Ordering::Relaxed), before.external.load(Ordering::Relaxed));
+    shared.hand_over(kind, at, at.saturating_sub(before.at.load(Ordering::Relaxed)), used, external, &sizes, isolate);
 }
 
 fn unpack(record: &[u64; WORDS]) -> GcRecord {
