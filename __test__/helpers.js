@@ -17,7 +17,7 @@ function scratch(t) {
 }
 
 // Runs `code` (in which `heaprs` is loaded) in a new process of this Node.js. Resolves to its end and all it printed.
-function run(code, { args = [], env = {}, cwd, node = [], shell } = {}) {
+function run(code, { args = [], env = {}, cwd, node = [], shell, timeout = 120_000 } = {}) {
   const source = `const heaprs = require(${JSON.stringify(root)});\n${code}`;
   const command = [process.execPath, ...node, '-e', source, ...args];
   const child = shell
@@ -26,7 +26,7 @@ function run(code, { args = [], env = {}, cwd, node = [], shell } = {}) {
   const output = { stdout: '', stderr: '' };
   child.stdout.setEncoding('utf8').on('data', (s) => (output.stdout += s));
   child.stderr.setEncoding('utf8').on('data', (s) => (output.stderr += s));
-  const timer = setTimeout(() => child.kill('SIGKILL'), 120_000);
+  const timer = setTimeout(() => child.kill('SIGKILL'), timeout);
   return new Promise((resolve, reject) => {
     child.on('error', reject);
     child.on('close', (code, signal) => {
