@@ -53,20 +53,44 @@ test('index.d.ts declares what index.js exports, and nothing else', () => {
   assert.deepEqual([...new Set(declared)].sort(), Object.keys(require('..')).sort());
 });
 
+const fields = (name) => {
+  const body = new RegExp(`^export interface ${name} (?:extends [^{]*)?{\n(.*?)^}`, 'ms').exec(read('index.d.ts'))[1];
+  return [...body.matchAll(/^ {2}(\w+)(\??):/gm)].map(([, field, optional]) => ({ field, optional: optional === '?' }));
+};
+
+function hasShape(name, value) {
+  const declared = fields(name);
+  assert.ok(declared.length > 0, name);
+  for (const { field, optional } of declared) assert.ok(optional || Object.hasOwn(value, field), `${name}.${field} is missing`);
+  for (const key of Object.keys(value)) assert.ok(declared.some(({ field }) => field === key), `${name}.${key} is not declared`);
+}
+
+test('events have the fields that index.d.ts declares', async () => {
+  const leaky = `
+    const { LeakDetector } = require(${JSON.stringify(root)});
+    const seen = {};
+    const detector = new LeakDetector({ sensitivity: 'high' }).start();
+    for (const event of ['gc', 'stats', 'suspicion']) {
+      detector.once(event, (payload) => {
+        seen[event] = payload;
+        if (Object.keys(seen).length === 3) console.log(JSON.stringify(seen)), process.exit();
+      });
+    }
+    globalThis.kept = [];
+    setInterval(() => { for (let i = 0; i < 3000; i++) kept.push({ i, text: 'kept ' + i }); }, 10);
+  `;
+  const { stdout, stderr } = spawnSync(process.execPath, ['-e', leaky], { encoding: 'utf8', timeout: 60_000 });
+  assert.equal(stderr, '');
+  const { gc, stats, suspicion } = JSON.parse(stdout);
+  hasShape('GcEvent', gc);
+  hasShape('GcStats', stats);
+  hasShape('LeakReport', suspicion);
+});
+
 test('results have the fields that index.d.ts declares', async (t) => {
   const heaprs = require('..');
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'heaprs-docs-'));
   t.after(() => fs.rmSync(directory, { recursive: true, force: true }));
-  const fields = (name) => {
-    const body = new RegExp(`^export interface ${name} (?:extends [^{]*)?{\n(.*?)^}`, 'ms').exec(read('index.d.ts'))[1];
-    return [...body.matchAll(/^ {2}(\w+)(\??):/gm)].map(([, field, optional]) => ({ field, optional: optional === '?' }));
-  };
-  const hasShape = (name, value) => {
-    const declared = fields(name);
-    assert.ok(declared.length > 0, name);
-    for (const { field, optional } of declared) assert.ok(optional || Object.hasOwn(value, field), `${name}.${field} is missing`);
-    for (const key of Object.keys(value)) assert.ok(declared.some(({ field }) => field === key), `${name}.${key} is not declared`);
-  };
   const base = await heaprs.captureHeapSnapshot({ directory, comparableIds: true });
   hasShape('CaptureResult', base);
   globalThis.kept = Array.from({ length: 1000 }, () => ({ kept: true }));
