@@ -171,7 +171,7 @@ mod tests {
         assert_ne!(look(|at| 100.0 + (at / 32.0).floor() * 30.0 + noise(at)), Shape::Growing, "three steps");
         assert_ne!(look(|at| 100.0 + 50.0 * (1.0 - (-at / 20.0).exp()) + noise(at)), Shape::Growing, "fills");
         assert_ne!(look(|at| 100.0 + at.min(50.0) + noise(at)), Shape::Growing, "has filled");
-        assert_ne!(look(|at| 100.0 - 30.0 * (at / 96.0 * 6.28).sin()), Shape::Growing);
+        assert_ne!(look(|at| 100.0 - 30.0 * (at / 96.0 * std::f64::consts::TAU).sin()), Shape::Growing);
         assert_ne!(look(|at| 100.0 + (at % 14.0) * 5.0), Shape::Growing, "sawtooth");
     }
 
