@@ -104,8 +104,12 @@ fn lock() -> std::sync::MutexGuard<'static, State> {
 mod tests {
     use super::*;
 
+    /// The thread is one for the process: tests take turns.
+    static TURN: Mutex<()> = Mutex::new(());
+
     #[test]
     fn starts_once_and_ends_with_the_last_lease() {
+        let _turn = TURN.lock().unwrap();
         let a = lease().unwrap();
         let b = lease().unwrap();
         let (tx, rx) = mpsc::channel();
@@ -123,6 +127,7 @@ mod tests {
 
     #[test]
     fn a_panicking_task_does_not_end_the_thread() {
+        let _turn = TURN.lock().unwrap();
         let lease = lease().unwrap();
         drop(lease.handle().spawn(async { panic!("deliberate") }));
         let (tx, rx) = mpsc::channel();

@@ -105,7 +105,7 @@ fn collect(dir: &Path, into: &mut Vec<std::path::PathBuf>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases.max(400), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn random_snapshots(model in models(), seed in any::<u64>()) {
