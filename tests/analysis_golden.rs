@@ -1,45 +1,21 @@
 //! Every number against what Chrome DevTools computed of the same files: `tests/golden/README.md` says how they were made.
 
+#[path = "support/golden.rs"]
+mod golden;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs::{self, File},
-    io::Read,
-    path::{Path, PathBuf},
+    path::Path,
 };
 
+use golden::{ClassTuple, Text, class_tuple, golden, open, text};
 use heaprs::{
-    analysis::{ClassRow, EdgeRow, Heap, JsString, Page, SummaryFilter, SummaryQuery, compare},
+    analysis::{EdgeRow, Heap, Page, SummaryFilter, SummaryQuery, compare},
     progress::Progress,
-    snapshot::{JsStr, ReadOptions},
+    snapshot::JsStr,
 };
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
-/// A string of the expected file; unlike `String` it can be half a surrogate pair.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Text(Vec<u8>);
-
-impl<'de> Deserialize<'de> for Text {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-        impl serde::de::Visitor<'_> for Visitor {
-            type Value = Text;
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("a string")
-            }
-            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Text, E> {
-                Ok(Text(bytes.to_vec()))
-            }
-        }
-        deserializer.deserialize_bytes(Visitor)
-    }
-}
-
-fn text(string: &JsString) -> Text {
-    Text(string.as_bytes().to_vec())
-}
-
-/// Key, name, count, distance, self size, retained size.
-type ClassTuple = (Text, Text, u64, i32, u64, u64);
 /// Key, name, added, removed, their bytes.
 type DiffTuple = (Text, Text, u64, u64, u64, u64);
 /// Id, dominator, distance, self size, retained size, state, class, name.
@@ -78,25 +54,8 @@ struct Between {
     classes: Vec<ClassTuple>,
 }
 
-fn golden(prefix: &str) -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
-    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let wanted = |file: &PathBuf| {
-        let name = file.file_name().unwrap().to_str().unwrap();
-        name.starts_with(prefix) && name.ends_with(".heapsnapshot.gz")
-    };
-    files.filter(wanted).collect()
-}
-
-fn open(file: &Path) -> Heap {
-    Heap::open(file, &ReadOptions::default(), &Progress::default()).unwrap()
-}
-
 fn expected(file: &Path) -> Expected {
-    let name = file.to_str().unwrap().replace(".heapsnapshot.gz", ".expected.json.gz");
-    let mut json = Vec::new();
-    flate2::read::GzDecoder::new(File::open(name).unwrap()).read_to_end(&mut json).unwrap();
-    serde_json::from_slice(&json).unwrap()
+    golden::expected(file, "expected").unwrap()
 }
 
 /// FNV-1a, 64 bits.
@@ -203,8 +162,7 @@ fn check(file: &Path) -> usize {
 fn check_classes(name: &str, heap: &Heap, filter: Option<SummaryFilter>, expected: &[ClassTuple]) {
     let rows = heap.summary(&SummaryQuery { filter, ..Default::default() }, &Progress::default()).unwrap();
     assert!(rows.is_sorted_by_key(|row| std::cmp::Reverse(row.retained_size)));
-    let row = |r: &ClassRow| (text(&r.key), text(&r.name), r.count, r.distance, r.self_size, r.retained_size);
-    let got: BTreeSet<ClassTuple> = rows.iter().map(row).collect();
+    let got: BTreeSet<ClassTuple> = rows.iter().map(class_tuple).collect();
     assert_eq!(got, expected.iter().cloned().collect(), "{name}");
     let page = Page { offset: 2, limit: Some(3) };
     let part = heap.summary(&SummaryQuery { filter, page, search: None }, &Progress::default()).unwrap();

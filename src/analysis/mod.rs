@@ -2,6 +2,7 @@
 //!
 //! [`Heap`] is the entry point: a snapshot with every computed column, immutable, to be shared between threads.
 
+mod allocations;
 mod classes;
 mod comparison;
 mod duplicates;
@@ -25,7 +26,7 @@ pub use views::SummaryQuery;
 
 use crate::{
     error::{Code, Error, Result},
-    graph::Graph,
+    graph::{Graph, steps::pieces},
     progress::Progress,
     snapshot::{ReadOptions, Snapshot},
 };
@@ -45,6 +46,7 @@ pub struct Heap {
     /// By class key.
     totals: Vec<Totals>,
     statistics: Statistics,
+    max_js_object_id: u32,
 }
 
 /// How big a heap is.
@@ -75,7 +77,13 @@ impl Heap {
         let classes = Classes::compute(&snapshot, graph.states(), &definitions, progress)?;
         let totals = table::totals(&snapshot, &graph, &classes, None, progress)?;
         let statistics = statistics::compute(&snapshot, &graph, progress)?;
-        Ok(Heap { snapshot, graph, definitions, classes, totals, statistics })
+        let mut max_js_object_id = 0;
+        for piece in pieces(snapshot.node_count()) {
+            progress.check()?;
+            let ids = piece.map(|node| snapshot.node_id(node)).filter(|id| id % 2 == 1);
+            max_js_object_id = ids.fold(max_js_object_id, u32::max);
+        }
+        Ok(Heap { snapshot, graph, definitions, classes, totals, statistics, max_js_object_id })
     }
 
     /// How big it is.
@@ -111,7 +119,7 @@ impl Heap {
 
     /// The greatest id of a JavaScript object (they are odd): what was allocated later in the process has greater ones.
     pub fn max_js_object_id(&self) -> u32 {
-        (0..self.snapshot.node_count()).map(|n| self.snapshot.node_id(n)).filter(|id| id % 2 == 1).max().unwrap_or(0)
+        self.max_js_object_id
     }
 
     /// The names that plain objects are counted under, most common first.

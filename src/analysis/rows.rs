@@ -137,6 +137,116 @@ pub struct DuplicateString {
     pub self_size: u64,
 }
 
+/// The realms of a heap, and how much each of them uses.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NativeContexts {
+    /// In the order of the file.
+    pub native_contexts: Vec<NativeContextRow>,
+    /// Bytes of objects that several realms use.
+    pub shared_size: u64,
+    /// Bytes of objects that no realm uses.
+    pub no_attribution_size: u64,
+}
+
+/// One realm.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NativeContextRow {
+    /// V8's id of the native context.
+    pub id: u32,
+    /// Its name.
+    pub name: JsString,
+    /// Bytes of objects that only this realm uses.
+    pub attributed_size: u64,
+    /// Bytes of the native context itself.
+    pub self_size: u32,
+    /// Bytes that would be freed with it.
+    pub retained_size: u64,
+}
+
+/// One interval of an allocation timeline.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TimelineBucket {
+    /// Its end, in milliseconds since the recording began.
+    pub timestamp: f64,
+    /// The last id that had been given out then.
+    pub last_assigned_id: u64,
+    /// Objects allocated in it that are still alive and have a size of their own.
+    pub count: u64,
+    /// Their bytes.
+    pub size: u64,
+}
+
+/// One call of an allocation stack.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AllocationFrame {
+    /// The function's name.
+    pub function: JsString,
+    /// Its script's name.
+    pub url: JsString,
+    /// V8's id of the script.
+    pub script_id: u32,
+    /// Line of the function, from 1; 0 when it has none.
+    pub line: u32,
+    /// Column of the function, from 1; 0 when it has none.
+    pub column: u32,
+}
+
+/// What was allocated by whom.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AllocationSites {
+    /// By the innermost function, those that allocated most first.
+    pub functions: Vec<AllocationFunction>,
+    /// By call stack: a tree, its root first, parents before their children, siblings by `total_live_size` descending.
+    pub sites: Vec<AllocationSite>,
+}
+
+/// What one function allocated.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AllocationFunction {
+    /// The function.
+    #[serde(flatten)]
+    pub frame: AllocationFrame,
+    /// Objects it allocated.
+    pub count: u64,
+    /// Their bytes.
+    pub size: u64,
+    /// Objects of these that are still alive.
+    pub live_count: u64,
+    /// Their bytes.
+    pub live_size: u64,
+}
+
+/// What one call stack allocated.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AllocationSite {
+    /// The stack without its last call, as a place in the list; `None` for the root, which is no call.
+    pub parent: Option<u32>,
+    /// The last call.
+    #[serde(flatten)]
+    pub frame: AllocationFrame,
+    /// Objects allocated here.
+    pub count: u64,
+    /// Their bytes.
+    pub size: u64,
+    /// Objects of these that are still alive.
+    pub live_count: u64,
+    /// Their bytes.
+    pub live_size: u64,
+    /// Bytes allocated here and in calls from here.
+    pub total_size: u64,
+    /// Objects allocated here and in calls from here that are still alive.
+    pub total_live_count: u64,
+    /// Their bytes.
+    pub total_live_size: u64,
+}
+
 /// A part of a list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Page {

@@ -3,12 +3,10 @@
 use std::cmp::{Ordering, Reverse};
 
 use super::{
-    Heap,
-    filters::SummaryFilter,
-    names,
+    Heap, SummaryFilter, names,
     rows::{ClassRow, Columns, EdgeRow, NodeRow, Page, PathStep},
     sorting::Collector,
-    table::{self, Filter, Totals},
+    table::Totals,
     text::{JsString, cmp_utf16},
 };
 use crate::{
@@ -32,15 +30,7 @@ pub struct SummaryQuery {
 impl Heap {
     /// The classes, by retained size descending, then by name.
     pub fn summary(&self, query: &SummaryQuery, progress: &Progress) -> Result<Vec<ClassRow>> {
-        let filtered = match query.filter {
-            None => None,
-            Some(filter) => {
-                let kept = self.kept(filter, progress)?;
-                let totals =
-                    |filter: Filter<'_>| table::totals(&self.snapshot, &self.graph, &self.classes, filter, progress);
-                Some(kept.test(self, totals)?)
-            }
-        };
+        let filtered = query.filter.map(|filter| self.filtered_totals(filter, progress)).transpose()?;
         let totals = filtered.as_deref().unwrap_or(&self.totals);
         let search = query.search.as_ref().map(|text| text.to_lowercase());
         let named = |class: u32| {
