@@ -30,6 +30,16 @@ export declare class GcDetector {
 
 /** A snapshot and all that was computed from it, outside of V8's heap but known to V8. */
 export declare class HeapFile {
+  /** What is still alive of each interval. */
+  timeline(task: Task): Promise<Array<TimelineBucket>>
+  /** The calls that allocated an object, the innermost first, or null. */
+  allocationStack(id: number, task: Task): Promise<Array<AllocationFrame> | null>
+  /** Where memory was allocated. */
+  allocationSites(limit: number | undefined | null, task: Task): Promise<AllocationSites>
+  /** The greatest id of a JavaScript object. */
+  maxJsObjectId(): number
+  /** The realms, and how much each of them uses. */
+  nativeContexts(task: Task): Promise<NativeContexts>
   /** How big it is. */
   info(): HeapInfo
   /** The Statistics view. */
@@ -37,7 +47,7 @@ export declare class HeapFile {
   /** One node, or null. */
   node(id: number): NodeRow | null
   /** The Summary view. */
-  summary(search: string | undefined | null, offset: number, limit: number | undefined | null, task: Task): Promise<Array<ClassRow>>
+  summary(search: string | undefined | null, filter: SummaryFilter | undefined | null, offset: number, limit: number | undefined | null, task: Task): Promise<Array<ClassRow>>
   /** The instances of a class, the biggest first. */
   instances(key: string, offset: number, limit: number | undefined | null, task: Task): Promise<Array<NodeRow>>
   /** Outgoing edges. */
@@ -80,6 +90,45 @@ export declare class Task {
   abandon(): void
   /** Asks the work to stop. It rejects with ERR_HEAPRS_ABORTED, usually within a few milliseconds. */
   cancel(): void
+}
+
+/** One call. */
+export interface AllocationFrame {
+  function: string
+  url: string
+  scriptId: number
+  line: number
+  column: number
+}
+
+/** What one function allocated. */
+export interface AllocationFunction {
+  frame: AllocationFrame
+  count: number
+  size: number
+  liveCount: number
+  liveSize: number
+}
+
+/** What one call stack allocated. */
+export interface AllocationSite {
+  /** A place in the list; none at the root. */
+  parent?: number
+  frame: AllocationFrame
+  count: number
+  size: number
+  liveCount: number
+  liveSize: number
+  totalSize: number
+  totalLiveCount: number
+  totalLiveSize: number
+}
+
+/** What was allocated by whom. */
+export interface AllocationSites {
+  functions: Array<AllocationFunction>
+  /** Parents before their children. */
+  sites: Array<AllocationSite>
 }
 
 /** Takes a snapshot in this call, and promises the written file. */
@@ -236,6 +285,22 @@ export interface LeakVerdict {
   timeToLimitMs?: number
 }
 
+/** One realm. */
+export interface NativeContext {
+  id: number
+  name: string
+  attributedSize: number
+  selfSize: number
+  retainedSize: number
+}
+
+/** The realms of a heap, in bytes. */
+export interface NativeContexts {
+  nativeContexts: Array<NativeContext>
+  sharedSize: number
+  noAttributionSize: number
+}
+
 /** Memory outside V8's heap. */
 export interface NativeStatistics {
   total: number
@@ -273,6 +338,25 @@ export interface Statistics {
   total: number
   v8heap: V8HeapStatistics
   native: NativeStatistics
+}
+
+/** Which objects the Summary counts: what `kind` says, with its numbers. */
+export interface SummaryFilter {
+  kind: string
+  /** Of `nativeContext`. */
+  id?: number
+  /** Of `ids`: above this one. */
+  after?: number
+  /** Of `ids`: up to this one. */
+  upTo?: number
+}
+
+/** One interval of a recording. */
+export interface TimelineBucket {
+  timestamp: number
+  lastAssignedId: number
+  count: number
+  size: number
 }
 
 /** Looks up V8's symbols (once a process) and tells which features lack them. */

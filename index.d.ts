@@ -355,6 +355,22 @@ export class Snapshot {
   retainingPaths(id: number, options?: { limit?: number } & TaskOptions): Promise<PathStep[][]>
   /** Strings of equal text, most bytes first. V8 cuts strings at 1024 characters when it writes a snapshot, so longer ones may only begin alike. */
   duplicateStrings(options?: { limit?: number } & TaskOptions): Promise<DuplicateString[]>
+  /**
+   * The realms of the process (one, and one more for each `vm` context) and how much each of them uses. The heaps of Node.js 20 and before don't say which realm
+   * made an object: there, with several realms, most is shared.
+   */
+  nativeContexts(options?: TaskOptions): Promise<NativeContexts>
+  /**
+   * Of a recording (`.heaptimeline`, "Allocations on timeline"): what each interval allocated and is still alive. Empty for other snapshots.
+   */
+  timeline(options?: TaskOptions): Promise<TimelineBucket[]>
+  /** The calls that allocated an object, innermost first; null unless the recording was made with `trackAllocations`, saw the object made, and V8 has not lost sight of it. */
+  allocationStack(id: number, options?: TaskOptions): Promise<AllocationFrame[] | null>
+  /**
+   * Where memory was allocated, of a recording made with `trackAllocations`. With a `limit`, that many functions (those that allocated most), and that many call
+   * stacks (those below which most is still alive, always with their callers).
+   */
+  allocationSites(options?: { limit?: number } & TaskOptions): Promise<AllocationSites>
   /** Every node at once, by ordinal (position in the file). */
   columns(options?: TaskOptions): Promise<Columns>
   /** Gives the memory back. A call under way rejects with `ERR_HEAPRS_CLOSED`. */
@@ -445,6 +461,99 @@ export interface ClassRow {
 export interface SummaryOptions extends Page, TaskOptions {
   /** Only classes whose name contains this text, in any case. */
   search?: string
+  /** Only some of the objects. */
+  filter?: SummaryFilter
+}
+
+/**
+ * DevTools' filters of the Summary. Classes without an object that passes have no row.
+ *
+ * - `'duplicatedStrings'`: strings whose text another one has, too.
+ * - `'retainedByDetachedDomNodes'`, `'retainedByContexts'`, `'retainedByConsole'`, `'retainedByEventHandlers'`: objects that nothing but detached DOM nodes (in Node.js:
+ *   detached handles), contexts of closures, the console of an attached DevTools, or event handlers hold, directly or not.
+ * - `'sharedNativeContext'`, `'noNativeContext'`, `{ nativeContext }`: objects that several realms use, none, or only the one with this
+ *   id (see {@link Snapshot.nativeContexts}).
+ * - `{ allocatedAfter, allocatedUpTo }`: objects allocated between two snapshots of one process. `allocatedUpTo` is by default the snapshot that is asked; without
+ *   `allocatedAfter`, all that are older. Ids must be comparable, see {@link compareSnapshots}.
+ * - `{ minId, maxId }`: objects with greater ids than `minId`, up to and with `maxId`.
+ */
+export type SummaryFilter =
+  | 'duplicatedStrings'
+  | 'retainedByDetachedDomNodes'
+  | 'retainedByContexts'
+  | 'retainedByConsole'
+  | 'retainedByEventHandlers'
+  | 'sharedNativeContext'
+  | 'noNativeContext'
+  | { nativeContext: number }
+  | { allocatedAfter?: Snapshot; allocatedUpTo?: Snapshot }
+  | { minId?: number; maxId?: number }
+
+export interface NativeContexts {
+  nativeContexts: NativeContext[]
+  /** Bytes of objects that several realms use. */
+  sharedSize: number
+  /** Bytes of objects that no realm uses. */
+  noAttributionSize: number
+}
+
+export interface NativeContext {
+  id: number
+  /** In Chrome with the page's address. */
+  name: string
+  /** Bytes of objects that only this realm uses. */
+  attributedSize: number
+  selfSize: number
+  retainedSize: number
+}
+
+/** One interval of a recording. */
+export interface TimelineBucket {
+  /** Its end, in milliseconds since the recording began. */
+  timestamp: number
+  /** The last object id that had been given out then. */
+  lastAssignedId: number
+  /** Objects allocated in it that are still alive, as the Summary counts: those with a size of their own. */
+  count: number
+  /** Their bytes, DevTools' height of the bar. */
+  size: number
+}
+
+/** One call of an allocation stack. */
+export interface AllocationFrame {
+  function: string
+  /** Of the script; empty for functions of V8. */
+  url: string
+  scriptId: number
+  /** Where the function begins, from 1; 0 for functions of V8. */
+  line: number
+  column: number
+}
+
+export interface AllocationSites {
+  /** By the function that allocated, most bytes first: DevTools' Allocation view. */
+  functions: AllocationFunction[]
+  /** By whole call stacks, from the outermost call inwards; the root itself is no call. Null when there is no such recording. */
+  root: AllocationSite | null
+}
+
+export interface AllocationFunction extends AllocationFrame {
+  /** Objects allocated. */
+  count: number
+  size: number
+  /** Objects still alive of these; those whose bytes are counted with their owner are included. */
+  liveCount: number
+  liveSize: number
+}
+
+export interface AllocationSite extends AllocationFunction {
+  /** Bytes allocated here and in the calls from here. */
+  totalSize: number
+  /** Still alive of what was allocated here and in the calls from here. */
+  totalLiveCount: number
+  totalLiveSize: number
+  /** The calls from here, `totalLiveSize` descending. */
+  children: AllocationSite[]
 }
 
 /** One step of a path from the root: an edge, and the node it leads to. */

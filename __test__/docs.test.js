@@ -109,6 +109,9 @@ test('results have the fields that index.d.ts declares', async (t) => {
   hasShape('EdgeRow', (await snapshot.references(object.id))[0]);
   hasShape('EdgeRow', (await snapshot.retainingPaths(object.id, { limit: 1 }))[0][0]);
   hasShape('DuplicateString', (await snapshot.duplicateStrings({ limit: 1 }))[0]);
+  const realms = await snapshot.nativeContexts();
+  hasShape('NativeContexts', realms);
+  hasShape('NativeContext', realms.nativeContexts[0]);
   hasShape('Columns', await snapshot.columns());
   const comparison = await heaprs.compareSnapshots(base.file, snapshot);
   hasShape('Comparison', comparison);

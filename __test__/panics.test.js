@@ -80,8 +80,10 @@ function places(directory) {
     HeapFile: ask('columns'),
     'HeapFile.statistics': ask('statistics'),
     'HeapFile.node': ask('node', 1),
+    'HeapFile.maxJsObjectId': ask('maxJsObjectId'),
+    'HeapFile.summary.filter': ask('summary', undefined, { kind: 'noNativeContext' }, 0, 1),
     'HeapFile.close': ask('close'),
-    ...Object.fromEntries(Object.entries({ summary: [undefined, 0, 1], instances: [',Function', 0, 1], references: [1, 0, 1], retainers: [1, 0, 1], dominated: [1, 0, 1], retainingPaths: [1, 1], duplicateStrings: [1], columns: [] })
+    ...Object.fromEntries(Object.entries({ summary: [undefined, undefined, 0, 1], instances: [',Function', 0, 1], references: [1, 0, 1], retainers: [1, 0, 1], dominated: [1, 0, 1], retainingPaths: [1, 1], duplicateStrings: [1], nativeContexts: [], timeline: [], allocationStack: [1], allocationSites: [1], columns: [] })
       .flatMap(([method, args]) => [[`HeapFile.${method}`, ask(method, ...args)], [`HeapFile.${method} thread`, ask(method, ...args)]])),
   };
 }

@@ -5,16 +5,18 @@ const path = require('node:path');
 const { native } = require('./native.js');
 const { runTask, taskOptions } = require('./task.js');
 const check = require('./validate.js');
-const { fail } = require('./errors.js');
+const { summaryFilter } = require('./filter.js');
 
 const openOptions = { ...taskOptions, maxMemory: check.number(1) };
 const pageOptions = { ...openOptions, offset: check.integer(0), limit: check.integer(0) };
-const summaryOptions = { ...pageOptions, search: check.string, filter: notYet };
+const summaryOptions = { ...pageOptions, search: check.string, filter: summaryFilter(maxId) };
 const pathOptions = { ...openOptions, limit: check.integer(1, 10_000) };
-const stringOptions = { ...openOptions, limit: check.integer(0) };
+const limitOptions = { ...openOptions, limit: check.integer(0) };
 
-function notYet(name) {
-  throw fail('ERR_HEAPRS_UNAVAILABLE', `${name} is not available in this version of heaprs`, { argument: name });
+// Of a Snapshot: what was allocated in its process later has greater ids.
+function maxId(name, snapshot) {
+  if (!(snapshot instanceof Snapshot)) throw check.invalid(name, 'a Snapshot', snapshot);
+  return fileOf(snapshot).maxJsObjectId();
 }
 
 const nodeId = check.integer(0, 2 ** 32 - 1);
@@ -44,8 +46,13 @@ class Snapshot {
   }
 
   async summary(options) {
-    const { search, offset = 0, limit, ...rest } = check.options(options, summaryOptions);
-    return runTask(rest, (task) => this.#file.summary(search, offset, limit, task));
+    const { search, filter, offset = 0, limit, ...rest } = check.options(options, summaryOptions);
+    if (filter && filter.upTo === 'own') filter.upTo = this.#file.maxJsObjectId();
+    return runTask(rest, (task) => this.#file.summary(search, filter, offset, limit, task));
+  }
+
+  async nativeContexts(options) {
+    return runTask(check.options(options, openOptions), (task) => this.#file.nativeContexts(task));
   }
 
   async instances(key, options) {
@@ -79,8 +86,27 @@ class Snapshot {
   }
 
   async duplicateStrings(options) {
-    const { limit, ...rest } = check.options(options, stringOptions);
+    const { limit, ...rest } = check.options(options, limitOptions);
     return runTask(rest, (task) => this.#file.duplicateStrings(limit, task));
+  }
+
+  async timeline(options) {
+    return runTask(check.options(options, openOptions), (task) => this.#file.timeline(task));
+  }
+
+  async allocationStack(id, options) {
+    nodeId('id', id);
+    return runTask(check.options(options, openOptions), (task) => this.#file.allocationStack(id, task));
+  }
+
+  async allocationSites(options) {
+    const { limit, ...rest } = check.options(options, limitOptions);
+    const { functions, sites } = await runTask(rest, (task) => this.#file.allocationSites(limit, task));
+    const flat = ({ frame, parent: _parent, ...numbers }) => ({ ...frame, ...numbers });
+    // Parents come before their children, and siblings in their order.
+    const nodes = sites.map((site) => ({ ...flat(site), children: [] }));
+    sites.forEach(({ parent }, place) => parent !== undefined && nodes[parent].children.push(nodes[place]));
+    return { functions: functions.map(flat), root: nodes[0] ?? null };
   }
 
   async columns(options) {

@@ -34,6 +34,15 @@ for (const path of await snapshot.retainingPaths(id, { limit: 1 })) console.log(
 console.log((await snapshot.dominated(id))[0]?.className, total, v8heap.jsArrays, native.typedArrays, supported, reason)
 const { dominator, classNames }: { dominator: Uint32Array; classNames: string[] } = await snapshot.columns()
 console.log(dominator.length, classNames[0])
+const realms = await snapshot.nativeContexts()
+for (const filter of ['retainedByContexts', { nativeContext: realms.nativeContexts[0]!.id }, { allocatedAfter: snapshot }, { minId: 1 }] as const) {
+  console.log(realms.sharedSize, (await snapshot.summary({ filter })).length)
+}
+// @ts-expect-error there is no such filter
+await snapshot.summary({ filter: 'retainedByNobody' })
+const stack = await snapshot.allocationStack(id)
+const { functions, root } = await snapshot.allocationSites({ limit: 10 })
+console.log(stack?.[0]?.line, functions[0]?.liveSize, root?.children[0]?.totalLiveSize, (await snapshot.timeline())[0]?.timestamp)
 // @ts-expect-error snapshots come from openSnapshot
 new (await import('heaprs')).Snapshot()
 snapshot.close()

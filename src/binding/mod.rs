@@ -9,7 +9,9 @@
 #![allow(unreachable_pub, reason = "#[napi] wants its items pub")]
 #![allow(unsafe_code, reason = "napi's conversion traits are unsafe to call; each block says why it is sound")]
 
+mod allocations;
 mod capture;
+mod filters;
 mod guard;
 mod leak;
 mod report;

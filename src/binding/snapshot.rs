@@ -13,6 +13,7 @@ use napi::{
 use napi_derive::napi;
 
 use super::{
+    filters::SummaryFilter,
     guard::guard,
     rows::{ClassRow, Columns, DiffRow, DuplicateString, EdgeRow, NodeRow, Statistics, Text},
     task::{self, Task},
@@ -116,11 +117,13 @@ impl HeapFile {
         &self,
         env: &'env Env,
         search: Option<String>,
+        filter: Option<SummaryFilter>,
         offset: f64,
         limit: Option<f64>,
         task: &Task,
     ) -> napi::Result<Object<'env>> {
-        let query = SummaryQuery { search, page: page(offset, limit), ..SummaryQuery::default() };
+        let filter = guard(*env, "HeapFile.summary.filter", || filter.map(|filter| filter.get()).transpose())?;
+        let query = SummaryQuery { search, filter, page: page(offset, limit) };
         self.ask(env, "HeapFile.summary", task, move |heap, progress| {
             rows::<_, ClassRow>(heap.summary(&query, progress)?)
         })
@@ -241,7 +244,7 @@ impl HeapFile {
         self.heap.clone().ok_or_else(closed)
     }
 
-    fn ask<'env, T: ToNapiValue + Send + 'static>(
+    pub(super) fn ask<'env, T: ToNapiValue + Send + 'static>(
         &self,
         env: &'env Env,
         name: &'static str,
@@ -304,6 +307,6 @@ fn page(offset: f64, limit: Option<f64>) -> Page {
     Page { offset: offset as usize, limit: limit.map(|limit| limit as usize) }
 }
 
-fn rows<A, B: From<A>>(rows: Vec<A>) -> Result<Vec<B>> {
+pub(super) fn rows<A, B: From<A>>(rows: Vec<A>) -> Result<Vec<B>> {
     Ok(rows.into_iter().map(B::from).collect())
 }
