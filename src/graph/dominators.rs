@@ -238,7 +238,7 @@ impl Children {
     /// Lists what each node immediately dominates, in file order.
     pub fn of_tree(dominator: &[u32], root: u32, progress: &Progress) -> Result<Children> {
         let count = dominator.len() as u32;
-        let mut steps = Steps::start(progress, "dominator tree", 2 * u64::from(count))?;
+        let mut steps = Steps::start(progress, "dominated objects", 2 * u64::from(count))?;
         let mut first = vec![0u32; count as usize + 1];
         for node in (0..count).filter(|&node| node != root) {
             steps.one()?;
