@@ -172,7 +172,7 @@ export function forkSupport(): { supported: boolean; reason?: string }
  *
  * Sizes are taken inside V8's GC callbacks and judged on heaprs's background thread; nothing is hooked before {@link start}, and a detector never keeps the
  * process alive. What lives is known only after a full collection, of which V8 runs few. So as long as what can live has risen, the
- * detector asks V8 for a full collection now and then: a pause like any of V8's, taking at most a thousandth of the time (`'high'`: a ninth).
+ * detector asks V8 for a full collection now and then: a pause like any of V8's, taking at most a thousandth of the time, a hundredth when the heap fills fast (`'high'`: a ninth).
  *
  * @example
  * const { LeakDetector } = require('heaprs')
@@ -209,8 +209,9 @@ export interface LeakDetectorEvents {
 
 export interface LeakDetectorOptions {
   /**
-   * How long growth has to last. `'medium'` (default), for production: 1 hour, or 5 minutes when it has eaten half of the room under the heap's limit,
-   * or 16 hours when it is slow. `'low'`: 1, 6 and 48 hours. `'high'`, for tests and hunts: 30 seconds to 1 hour, 12 seconds when it is fast.
+   * How long growth has to last. `'medium'` (default), for production: most of a day when it is slow, an hour when it has eaten about a third of the room
+   * under the heap's limit, 5 minutes for half of it. `'low'`: 2 days or more, 6 hours, 1 hour. `'high'`, for tests and hunts: 30 seconds, or an
+   * hour when it is slow, 12 seconds for a third of the room.
    */
   sensitivity?: 'low' | 'medium' | 'high'
   /** Bytes; less growth than this over the window is never a leak. Default 4 MiB (`'low'`: 32, `'high'`: 1). */
