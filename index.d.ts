@@ -372,6 +372,16 @@ export class Snapshot {
    * stacks (those below which most is still alive, always with their callers).
    */
   allocationSites(options?: { limit?: number } & TaskOptions): Promise<AllocationSites>
+  /**
+   * Where memory accumulates and who holds it, most first; in the way of Eclipse MAT's leak suspects. A suspect retains at least 5 % of the heap and
+   * 512 KiB; what V8 and Node.js hold for themselves is none, so a healthy small heap has no suspects. With a `base`: where new objects
+   * accumulated since (at least 5 % of them and 64 KiB).
+   */
+  suspects(options?: SuspectOptions): Promise<Suspect[]>
+  /** The objects to which everything in `query` applies, retained size descending. */
+  query(query: HeapQuery): Promise<NodeRow[]>
+  /** What of the heap is outside of V8's own memory, by kind. */
+  offHeap(options?: TaskOptions): Promise<OffHeap>
   /** Every node at once, by ordinal (position in the file). */
   columns(options?: TaskOptions): Promise<Columns>
   /** Gives the memory back. A call under way rejects with `ERR_HEAPRS_CLOSED`. */
@@ -559,6 +569,88 @@ export interface AllocationSite extends AllocationFunction {
 
 /** One step of a path from the root: an edge, and the node it leads to. */
 export type PathStep = EdgeRow
+
+export interface SuspectOptions extends TaskOptions {
+  /** At most so many. Default 5. */
+  limit?: number
+  /** An earlier snapshot of the same process whose ids are comparable (see {@link compareSnapshots}). */
+  base?: Snapshot
+}
+
+export interface Suspect {
+  /**
+   * `collection`: a Map, Set, Array or an object used like one. `listeners`: of one event. `timers`: that wait. `promises`: each waits for another one.
+   * `closure-chain`: each closure keeps the context it was made in, and with it a variable of another closure. `chain`: objects linked one to the next.
+   * `group`: objects of one class without a collection of their own. `object`: a single one.
+   */
+  kind: 'collection' | 'listeners' | 'timers' | 'promises' | 'closure-chain' | 'chain' | 'group' | 'object'
+  /** The class of what accumulates. */
+  className: string
+  /** How many of that class. */
+  count: number
+  /** Bytes that would be free without it. */
+  retainedSize: number
+  /** Of these, the bytes outside of V8's heap: Buffers, external strings. */
+  offHeapSize: number
+  /** Of the whole heap, 0 to 1. */
+  share: number
+  /** Who holds it, as a person would say it: "Map `sessions` of module scope in server.js". */
+  holder: string
+  /** The holder's node id. */
+  holderId: number
+  /** The script that the holder's variable is in, null where the snapshot does not tell. */
+  script: string | null
+  /** From a root to the holder, at most 40 steps: the middle is left out when it is longer. Steps that a program names come before shorter ones. */
+  path: { type: EdgeType; edge: string; className: string; id: number }[]
+  /** Steps left out of the middle. */
+  omittedSteps: number
+  /** Null without a base. */
+  growth: {
+    /** Bytes of new objects, and of old ones that got bigger. */
+    newSize: number
+    /** What the holder retains, against the base. */
+    retainedDelta: number
+    /** What it holds, against the base. */
+    countDelta: number
+  } | null
+  /** What is the matter and what to do about it. */
+  explanation: string
+}
+
+/** All that is given has to apply. Bounds are inclusive. */
+export interface HeapQuery extends Page, TaskOptions {
+  /** The class, exactly, as in a row of {@link Snapshot.summary}. */
+  className?: string
+  /** Text that the name contains, or a pattern that it matches; lookarounds and back references are not supported. */
+  name?: string | RegExp
+  type?: NodeType
+  minSelfSize?: number
+  maxSelfSize?: number
+  minRetainedSize?: number
+  maxRetainedSize?: number
+  minDistance?: number
+  maxDistance?: number
+  /** Only what would be free without the node with this id. */
+  retainedBy?: number
+  /** Only targets of an edge of this name: a property, a variable, an index. */
+  edgeName?: string
+  detached?: boolean
+}
+
+/** Bytes on both sides of the border of V8's heap, as the file has them. */
+export interface OffHeap {
+  onHeap: number
+  /** The sum of what follows. */
+  offHeap: number
+  /** Backing stores of Buffers, typed arrays, WebAssembly memories. */
+  arrayBuffers: { count: number; size: number }
+  /** Text of strings that V8 only refers to. */
+  externalStrings: { count: number; size: number }
+  /** Objects of Node.js and other native code. */
+  other: { count: number; size: number }
+  /** What V8 states in the header and no node accounts for (Node.js 24 and later). */
+  unattributed: number
+}
 
 export interface DuplicateString {
   value: string

@@ -76,6 +76,7 @@ function places(directory) {
     reportHeapFile: report,
     'reportHeapFile thread': report,
     ...Object.fromEntries([['toText', undefined, false], ['toMarkdown'], ['toJsonText']].map(([method, ...args]) => [`HeapReport.${method}`, async () => (await report())[method](...args)])),
+    'HeapFile.suspects.base': ask('suspects', undefined, 1),
     'HeapFile.info': ask('info'),
     HeapFile: ask('columns'),
     'HeapFile.statistics': ask('statistics'),
@@ -83,7 +84,7 @@ function places(directory) {
     'HeapFile.maxJsObjectId': ask('maxJsObjectId'),
     'HeapFile.summary.filter': ask('summary', undefined, { kind: 'noNativeContext' }, 0, 1),
     'HeapFile.close': ask('close'),
-    ...Object.fromEntries(Object.entries({ summary: [undefined, undefined, 0, 1], instances: [',Function', 0, 1], references: [1, 0, 1], retainers: [1, 0, 1], dominated: [1, 0, 1], retainingPaths: [1, 1], duplicateStrings: [1], nativeContexts: [], timeline: [], allocationStack: [1], allocationSites: [1], columns: [] })
+    ...Object.fromEntries(Object.entries({ summary: [undefined, undefined, 0, 1], instances: [',Function', 0, 1], references: [1, 0, 1], retainers: [1, 0, 1], dominated: [1, 0, 1], retainingPaths: [1, 1], duplicateStrings: [1], suspects: [undefined, 1], query: [{ limit: 1 }], offHeap: [], nativeContexts: [], timeline: [], allocationStack: [1], allocationSites: [1], columns: [] })
       .flatMap(([method, args]) => [[`HeapFile.${method}`, ask(method, ...args)], [`HeapFile.${method} thread`, ask(method, ...args)]])),
   };
 }

@@ -12,11 +12,38 @@ const pageOptions = { ...openOptions, offset: check.integer(0), limit: check.int
 const summaryOptions = { ...pageOptions, search: check.string, filter: summaryFilter(maxId) };
 const pathOptions = { ...openOptions, limit: check.integer(1, 10_000) };
 const limitOptions = { ...openOptions, limit: check.integer(0) };
+const suspectOptions = { ...openOptions, limit: check.integer(0), base: snapshotOption };
+const queryOptions = {
+  ...pageOptions,
+  className: check.string,
+  name: textOrRegExp,
+  type: check.string,
+  minSelfSize: check.number(0),
+  maxSelfSize: check.number(0),
+  minRetainedSize: check.number(0),
+  maxRetainedSize: check.number(0),
+  minDistance: check.integer(-5),
+  maxDistance: check.integer(-5),
+  retainedBy: check.integer(0, 2 ** 32 - 1),
+  edgeName: check.string,
+  detached: check.boolean
+};
 
 // Of a Snapshot: what was allocated in its process later has greater ids.
 function maxId(name, snapshot) {
   if (!(snapshot instanceof Snapshot)) throw check.invalid(name, 'a Snapshot', snapshot);
   return fileOf(snapshot).maxJsObjectId();
+}
+
+function snapshotOption(name, value) {
+  if (!(value instanceof Snapshot)) throw check.invalid(name, 'a Snapshot', value);
+  return value;
+}
+
+function textOrRegExp(name, value) {
+  if (value instanceof RegExp) return value;
+  if (typeof value !== 'string') throw check.invalid(name, 'a string or a RegExp', value);
+  return check.string(name, value);
 }
 
 const nodeId = check.integer(0, 2 ** 32 - 1);
@@ -83,6 +110,21 @@ class Snapshot {
     nodeId('id', id);
     const { limit = 10, ...rest } = check.options(options, pathOptions);
     return runTask(rest, (task) => this.#file.retainingPaths(id, limit, task));
+  }
+
+  async suspects(options) {
+    const { limit, base, ...rest } = check.options(options, suspectOptions);
+    return runTask(rest, (task) => this.#file.suspects(base && base.#file, limit, task));
+  }
+
+  async query(options) {
+    const { signal, onProgress, maxMemory, name, ...wanted } = check.options(options, queryOptions);
+    const pattern = name instanceof RegExp ? { name: name.source, nameFlags: name.flags } : { name };
+    return runTask({ signal, onProgress }, (task) => this.#file.query({ ...wanted, ...pattern }, task));
+  }
+
+  async offHeap(options) {
+    return runTask(check.options(options, openOptions), (task) => this.#file.offHeap(task));
   }
 
   async duplicateStrings(options) {

@@ -7,11 +7,16 @@ mod classes;
 mod comparison;
 mod duplicates;
 mod filters;
+pub(crate) mod format;
+mod holders;
 mod interfaces;
 mod names;
+mod off_heap;
+mod query;
 mod rows;
 mod sorting;
 mod statistics;
+mod suspects;
 mod table;
 pub mod text;
 mod views;
@@ -20,7 +25,10 @@ use std::path::Path;
 
 pub use comparison::compare;
 pub use filters::SummaryFilter;
+pub use off_heap::{OffHeap, OffHeapKind};
+pub use query::{NamePattern, Query};
 pub use rows::*;
+pub use suspects::{Suspect, SuspectGrowth, SuspectKind, SuspectStep, SuspectsQuery};
 pub use text::JsString;
 pub use views::SummaryQuery;
 

@@ -4,12 +4,18 @@ use std::ptr;
 
 use napi::{
     Result, Status,
-    bindgen_prelude::{Float64Array, FromNapiValue, Int32Array, ToNapiValue, Uint32Array},
+    bindgen_prelude::{Either, Float64Array, FromNapiValue, Int32Array, ToNapiValue, Uint32Array},
     sys,
 };
 use napi_derive::napi;
 
-use crate::analysis::{self, JsString, text};
+use crate::{
+    analysis::{self, JsString, text},
+    error,
+};
+
+/// A value that is null in JavaScript rather than absent.
+type Null<T> = Either<T, napi::bindgen_prelude::Null>;
 
 /// A JavaScript string: well-formed text goes over as UTF-8, the rest, with its lone surrogates, as UTF-16.
 pub struct Text(pub(super) JsString);
@@ -214,6 +220,158 @@ impl From<analysis::Statistics> for Statistics {
             },
             native: NativeStatistics { total: s.native.total as f64, typed_arrays: s.native.typed_arrays as f64 },
         }
+    }
+}
+
+/// A place where memory accumulates.
+#[napi(object, object_from_js = false)]
+pub struct Suspect {
+    pub kind: String,
+    #[napi(ts_type = "string")]
+    pub class_name: Text,
+    pub count: f64,
+    pub retained_size: f64,
+    pub off_heap_size: f64,
+    pub share: f64,
+    pub holder: String,
+    pub holder_id: u32,
+    #[napi(ts_type = "string | null")]
+    pub script: Null<String>,
+    pub path: Vec<SuspectStep>,
+    pub omitted_steps: f64,
+    #[napi(ts_type = "SuspectGrowth | null")]
+    pub growth: Null<SuspectGrowth>,
+    pub explanation: String,
+}
+
+/// One step of a suspect's path.
+#[napi(object, object_from_js = false)]
+pub struct SuspectStep {
+    #[napi(js_name = "type")]
+    pub edge_type: String,
+    #[napi(ts_type = "string")]
+    pub edge: Text,
+    #[napi(ts_type = "string")]
+    pub class_name: Text,
+    pub id: u32,
+}
+
+/// How a suspect differs from what it was in the base.
+#[napi(object, object_from_js = false)]
+pub struct SuspectGrowth {
+    pub new_size: f64,
+    pub retained_delta: f64,
+    pub count_delta: f64,
+}
+
+impl From<analysis::Suspect> for Suspect {
+    fn from(s: analysis::Suspect) -> Self {
+        let step = |step: analysis::SuspectStep| SuspectStep {
+            edge_type: step.edge_type.into(),
+            edge: Text(step.edge),
+            class_name: Text(step.class_name),
+            id: step.id,
+        };
+        Suspect {
+            kind: s.kind.as_str().into(),
+            class_name: Text(s.class_name),
+            count: s.count as f64,
+            retained_size: s.retained_size as f64,
+            off_heap_size: s.off_heap_size as f64,
+            share: s.share,
+            holder: s.holder,
+            holder_id: s.holder_id,
+            script: s.script.map_or(Either::B(napi::bindgen_prelude::Null), Either::A),
+            path: s.path.into_iter().map(step).collect(),
+            omitted_steps: s.omitted_steps as f64,
+            growth: s.growth.map_or(Either::B(napi::bindgen_prelude::Null), |g| {
+                Either::A(SuspectGrowth {
+                    new_size: g.new_size as f64,
+                    retained_delta: g.retained_delta as f64,
+                    count_delta: g.count_delta as f64,
+                })
+            }),
+            explanation: s.explanation,
+        }
+    }
+}
+
+/// Bytes of one kind outside of V8's heap.
+#[napi(object, object_from_js = false)]
+pub struct OffHeapKind {
+    pub count: f64,
+    pub size: f64,
+}
+
+/// The heap on both sides of its border, in bytes.
+#[napi(object, object_from_js = false)]
+pub struct OffHeap {
+    pub on_heap: f64,
+    pub off_heap: f64,
+    pub array_buffers: OffHeapKind,
+    pub external_strings: OffHeapKind,
+    pub other: OffHeapKind,
+    pub unattributed: f64,
+}
+
+impl From<analysis::OffHeap> for OffHeap {
+    fn from(s: analysis::OffHeap) -> Self {
+        let kind = |kind: analysis::OffHeapKind| OffHeapKind { count: kind.count as f64, size: kind.size as f64 };
+        OffHeap {
+            on_heap: s.on_heap as f64,
+            off_heap: s.off_heap as f64,
+            array_buffers: kind(s.array_buffers),
+            external_strings: kind(s.external_strings),
+            other: kind(s.other),
+            unattributed: s.unattributed as f64,
+        }
+    }
+}
+
+/// What a query asks for, checked before.
+#[napi(object, object_to_js = false)]
+pub struct HeapQuery {
+    pub class_name: Option<String>,
+    pub name: Option<String>,
+    /// The flags of a RegExp of which `name` is the source; without, `name` is plain text.
+    pub name_flags: Option<String>,
+    #[napi(js_name = "type")]
+    pub node_type: Option<String>,
+    pub min_self_size: Option<f64>,
+    pub max_self_size: Option<f64>,
+    pub min_retained_size: Option<f64>,
+    pub max_retained_size: Option<f64>,
+    pub min_distance: Option<f64>,
+    pub max_distance: Option<f64>,
+    pub retained_by: Option<u32>,
+    pub edge_name: Option<String>,
+    pub detached: Option<bool>,
+    pub offset: Option<f64>,
+    pub limit: Option<f64>,
+}
+
+impl HeapQuery {
+    pub(super) fn query(self) -> error::Result<analysis::Query> {
+        let name = match (self.name, self.name_flags) {
+            (Some(source), Some(flags)) => Some(analysis::NamePattern::regexp(&source, &flags)?),
+            (name, _) => name.map(analysis::NamePattern::Contains),
+        };
+        let size = |min: Option<f64>, max: Option<f64>| (min.map(|n| n.ceil() as u64), max.map(|n| n.floor() as u64));
+        Ok(analysis::Query {
+            class_name: self.class_name,
+            name,
+            node_type: self.node_type,
+            self_size: size(self.min_self_size, self.max_self_size),
+            retained_size: size(self.min_retained_size, self.max_retained_size),
+            distance: (self.min_distance.map(|n| n as i64), self.max_distance.map(|n| n as i64)),
+            retained_by: self.retained_by,
+            edge_name: self.edge_name,
+            detached: self.detached,
+            page: analysis::Page {
+                offset: self.offset.map_or(0, |n| n as usize),
+                limit: self.limit.map(|n| n as usize),
+            },
+        })
     }
 }
 

@@ -15,11 +15,13 @@ use napi_derive::napi;
 use super::{
     filters::SummaryFilter,
     guard::guard,
-    rows::{ClassRow, Columns, DiffRow, DuplicateString, EdgeRow, NodeRow, Statistics, Text},
+    rows::{
+        ClassRow, Columns, DiffRow, DuplicateString, EdgeRow, HeapQuery, NodeRow, OffHeap, Statistics, Suspect, Text,
+    },
     task::{self, Task},
 };
 use crate::{
-    analysis::{self, Heap, Page, SummaryQuery},
+    analysis::{self, Heap, Page, SummaryQuery, SuspectsQuery},
     error::{Code, Error, Result},
     os,
     progress::Progress,
@@ -220,6 +222,36 @@ impl HeapFile {
         self.ask(env, "HeapFile.duplicateStrings", task, move |heap, progress| {
             rows::<_, DuplicateString>(heap.duplicate_strings(page, progress)?)
         })
+    }
+
+    /// Where memory accumulates and who holds it; with a base, where it grew.
+    #[napi(ts_return_type = "Promise<Array<Suspect>>")]
+    pub fn suspects<'env>(
+        &self,
+        env: &'env Env,
+        base: Option<&HeapFile>,
+        limit: Option<f64>,
+        task: &Task,
+    ) -> napi::Result<Object<'env>> {
+        let base = guard(*env, "HeapFile.suspects.base", || base.map(HeapFile::get).transpose())?;
+        self.ask(env, "HeapFile.suspects", task, move |heap, progress| {
+            let query = SuspectsQuery { limit: limit.map(|limit| limit as usize), base: base.as_deref() };
+            rows::<_, Suspect>(heap.suspects(&query, progress)?)
+        })
+    }
+
+    /// The nodes that a query asks for, the biggest first.
+    #[napi(ts_return_type = "Promise<Array<NodeRow>>")]
+    pub fn query<'env>(&self, env: &'env Env, query: HeapQuery, task: &Task) -> napi::Result<Object<'env>> {
+        self.ask(env, "HeapFile.query", task, move |heap, progress| {
+            rows::<_, NodeRow>(heap.query(&query.query()?, progress)?)
+        })
+    }
+
+    /// What is outside of V8's heap.
+    #[napi(ts_return_type = "Promise<OffHeap>")]
+    pub fn off_heap<'env>(&self, env: &'env Env, task: &Task) -> napi::Result<Object<'env>> {
+        self.ask(env, "HeapFile.offHeap", task, move |heap, progress| Ok(OffHeap::from(heap.off_heap(progress)?)))
     }
 
     /// Every node's numbers.

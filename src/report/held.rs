@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::format::one_line;
+use crate::analysis::format::one_line;
 use crate::{
     analysis::{Heap, JsString, NodeRow, Page, PathStep},
     error::Result,

@@ -2,11 +2,8 @@
 
 use std::fmt::Write;
 
-use super::{
-    Report,
-    format::{bytes, bytes_delta, count, count_delta, one_line, percent},
-    text::slices,
-};
+use super::{Report, text::slices};
+use crate::analysis::format::{bytes, bytes_delta, count, count_delta, one_line, percent};
 
 /// Longer class names are cut.
 const MAX_NAME: usize = 120;

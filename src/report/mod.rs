@@ -2,7 +2,6 @@
 //!
 //! The model holds rows that were computed elsewhere and decides nothing but what belongs on the first screen.
 
-mod format;
 mod held;
 mod markdown;
 mod text;

@@ -1,9 +1,7 @@
 //! The report on a terminal: one screen that answers, and a next step.
 
-use super::{
-    Growth, Report,
-    format::{bytes, bytes_delta, count, count_delta, one_line, percent},
-};
+use super::{Growth, Report};
+use crate::analysis::format::{bytes, bytes_delta, count, count_delta, one_line, percent};
 use crate::analysis::{ClassRow, Statistics};
 
 /// How the text is laid out.

@@ -1,7 +1,7 @@
 //! Numbers and names as people read them.
 
 /// Bytes in decimal units, as DevTools writes them: three digits that matter.
-pub(super) fn bytes(bytes: u64) -> String {
+pub(crate) fn bytes(bytes: u64) -> String {
     let mut value = bytes as f64;
     let mut unit = "B";
     for larger in ["kB", "MB", "GB", "TB"] {
@@ -16,13 +16,13 @@ pub(super) fn bytes(bytes: u64) -> String {
 }
 
 /// Bytes with a sign.
-pub(super) fn bytes_delta(delta: i64) -> String {
+pub(crate) fn bytes_delta(delta: i64) -> String {
     let sign = if delta < 0 { "−" } else { "+" };
     format!("{sign}{}", bytes(delta.unsigned_abs()))
 }
 
 /// A whole number in groups of three.
-pub(super) fn count(n: u64) -> String {
+pub(crate) fn count(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::with_capacity(digits.len() * 4 / 3);
     for (i, digit) in digits.chars().enumerate() {
@@ -35,13 +35,13 @@ pub(super) fn count(n: u64) -> String {
 }
 
 /// A whole number with a sign.
-pub(super) fn count_delta(n: i64) -> String {
+pub(crate) fn count_delta(n: i64) -> String {
     let sign = if n < 0 { "−" } else { "+" };
     format!("{sign}{}", count(n.unsigned_abs()))
 }
 
 /// A share of the total, without decimals.
-pub(super) fn percent(part: u64, total: u64) -> String {
+pub(crate) fn percent(part: u64, total: u64) -> String {
     if total == 0 {
         return "0 %".to_owned();
     }
@@ -49,7 +49,7 @@ pub(super) fn percent(part: u64, total: u64) -> String {
 }
 
 /// Text from the heap on one line: what would move the cursor or change colours is shown as a dot, and it is cut to `width`.
-pub(super) fn one_line(text: &str, width: usize) -> String {
+pub(crate) fn one_line(text: &str, width: usize) -> String {
     let mut out = String::new();
     for (i, c) in text.chars().enumerate() {
         if i == width {
