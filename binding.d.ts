@@ -60,6 +60,12 @@ export declare class HeapFile {
   retainingPaths(id: number, limit: number, task: Task): Promise<Array<Array<EdgeRow>>>
   /** Groups of equal strings, the biggest first. */
   duplicateStrings(limit: number | undefined | null, task: Task): Promise<Array<DuplicateString>>
+  /** Where memory accumulates and who holds it; with a base, where it grew. */
+  suspects(base: HeapFile | undefined | null, limit: number | undefined | null, task: Task): Promise<Array<Suspect>>
+  /** The nodes that a query asks for, the biggest first. */
+  query(query: HeapQuery, task: Task): Promise<Array<NodeRow>>
+  /** What is outside of V8's heap. */
+  offHeap(task: Task): Promise<OffHeap>
   /** Every node's numbers. */
   columns(task: Task): Promise<Columns>
   /** Gives the memory back, at once or when the last running question is answered. */
@@ -259,6 +265,26 @@ export interface HeapInfo {
   extraNativeBytes: number
 }
 
+/** What a query asks for, checked before. */
+export interface HeapQuery {
+  className?: string
+  name?: string
+  /** The flags of a RegExp of which `name` is the source; without, `name` is plain text. */
+  nameFlags?: string
+  type?: string
+  minSelfSize?: number
+  maxSelfSize?: number
+  minRetainedSize?: number
+  maxRetainedSize?: number
+  minDistance?: number
+  maxDistance?: number
+  retainedBy?: number
+  edgeName?: string
+  detached?: boolean
+  offset?: number
+  limit?: number
+}
+
 /** Takes a snapshot, all in this call, and keeps its text. */
 export declare function heapSnapshotText(exposeInternals: boolean, exposeNumericValues: boolean): SnapshotText
 
@@ -324,6 +350,22 @@ export interface NodeRow {
   edgeCount: number
 }
 
+/** The heap on both sides of its border, in bytes. */
+export interface OffHeap {
+  onHeap: number
+  offHeap: number
+  arrayBuffers: OffHeapKind
+  externalStrings: OffHeapKind
+  other: OffHeapKind
+  unattributed: number
+}
+
+/** Bytes of one kind outside of V8's heap. */
+export interface OffHeapKind {
+  count: number
+  size: number
+}
+
 /** Reads a file and computes what every view needs. */
 export declare function openHeapFile(file: string, maxMemory: number | undefined | null, task: Task): Promise<HeapFile>
 
@@ -357,6 +399,38 @@ export interface TimelineBucket {
   lastAssignedId: number
   count: number
   size: number
+}
+
+/** A place where memory accumulates. */
+export interface Suspect {
+  kind: string
+  className: string
+  count: number
+  retainedSize: number
+  offHeapSize: number
+  share: number
+  holder: string
+  holderId: number
+  script: string | null
+  path: Array<SuspectStep>
+  omittedSteps: number
+  growth: SuspectGrowth | null
+  explanation: string
+}
+
+/** How a suspect differs from what it was in the base. */
+export interface SuspectGrowth {
+  newSize: number
+  retainedDelta: number
+  countDelta: number
+}
+
+/** One step of a suspect's path. */
+export interface SuspectStep {
+  type: string
+  edge: string
+  className: string
+  id: number
 }
 
 /** Looks up V8's symbols (once a process) and tells which features lack them. */

@@ -706,7 +706,7 @@ export function analyze(file: string, options?: AnalyzeOptions): Promise<Report>
 export interface AnalyzeOptions extends OpenOptions {
   /** An earlier snapshot to compare with; object ids must be comparable, see {@link compareSnapshots}. */
   base?: string
-  /** Class rows at most. Default 15. */
+  /** Class rows at most. Default 15; 10 when there are suspects. */
   limit?: number
 }
 
@@ -729,6 +729,8 @@ export interface ReportJSON {
   file: string | null
   totals: { totalSize: number; extraNativeBytes: number; nodes: number; edges: number; classes: number }
   statistics: Statistics
+  /** At most 3. With a base: where it grew, else where it is. */
+  suspects: Suspect[]
   /** Retained size descending. */
   classes: ClassRow[]
   /** Null without a base. */

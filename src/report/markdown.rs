@@ -25,6 +25,18 @@ impl Report {
             count(t.classes),
             count(t.edges)
         ));
+        if !self.suspects.is_empty() {
+            line("### Suspects\n".into());
+            for (i, suspect) in self.suspects.iter().enumerate() {
+                line(format!(
+                    "{}. {} (\\@{})",
+                    i + 1,
+                    escape(&one_line(&suspect.explanation, usize::MAX)),
+                    suspect.holder_id
+                ));
+            }
+            line(String::new());
+        }
         line("| Kind | Size | Share |\n| --- | ---: | ---: |".into());
         for (label, size) in slices(&self.statistics).into_iter().filter(|&(_, size)| size > 0) {
             line(format!("| {label} | {} | {} |", bytes(size), percent(size, self.statistics.total)));
@@ -56,7 +68,7 @@ impl Report {
                 percent(row.retained_size, t.total_size)
             ));
         }
-        if let Some(biggest) = &self.biggest {
+        if let Some(biggest) = self.biggest.as_ref().filter(|_| self.suspects.is_empty()) {
             let class = cell(&biggest.class_name.to_string_lossy());
             line(format!("\n### The biggest {class} is @{}, {}\n", biggest.id, bytes(biggest.retained_size)));
             line(escape(&biggest.path_line()));

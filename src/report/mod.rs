@@ -12,7 +12,7 @@ pub use held::{HeldObject, HeldStep};
 pub use text::TextOptions;
 
 use crate::{
-    analysis::{ClassRow, DiffRow, Heap, Statistics, SummaryQuery, compare},
+    analysis::{ClassRow, DiffRow, Heap, Statistics, SummaryQuery, Suspect, SuspectsQuery, compare},
     error::Result,
     progress::Progress,
 };
@@ -20,8 +20,14 @@ use crate::{
 /// Raised when a field of the JSON changes its meaning or goes; new fields do not raise it.
 pub const SCHEMA_VERSION: u32 = 1;
 
-/// How many classes the first screen shows unless told otherwise.
+/// How many classes the first screen shows unless told otherwise, and there are no suspects.
 pub const DEFAULT_LIMIT: usize = 15;
+
+/// How many when there are suspects, which take some of the screen.
+const LIMIT_BESIDE_SUSPECTS: usize = 10;
+
+/// How many suspects.
+const MAX_SUSPECTS: usize = 3;
 
 /// What to look at.
 #[derive(Clone, Copy, Default)]
@@ -48,6 +54,8 @@ pub struct Report {
     pub totals: Totals,
     /// Where the bytes are, by kind.
     pub statistics: Statistics,
+    /// Where memory accumulates, or with a base where it grew; most first.
+    pub suspects: Vec<Suspect>,
     /// The classes that retain most, most first.
     pub classes: Vec<ClassRow>,
     /// What is new since the base.
@@ -91,7 +99,9 @@ pub struct Growth {
 impl Report {
     /// Picks the first screen from a heap.
     pub fn new(heap: &Heap, options: &ReportOptions<'_>, progress: &Progress) -> Result<Report> {
-        let limit = options.limit.unwrap_or(DEFAULT_LIMIT);
+        let suspects = suspects(heap, options.base.map(|(base, _)| base), progress)?;
+        let usual = if suspects.is_empty() { DEFAULT_LIMIT } else { LIMIT_BESIDE_SUSPECTS };
+        let limit = options.limit.unwrap_or(usual);
         let info = heap.info();
         let mut classes = heap.summary(&SummaryQuery::default(), progress)?;
         let totals = Totals {
@@ -120,11 +130,22 @@ impl Report {
             file: options.file.map(str::to_owned),
             totals,
             statistics: heap.statistics(),
+            suspects,
             classes,
             growth,
             biggest,
         })
     }
+}
+
+/// Where it grew; where it did not, what is big all the same.
+fn suspects(heap: &Heap, base: Option<&Heap>, progress: &Progress) -> Result<Vec<Suspect>> {
+    let query = SuspectsQuery { limit: Some(MAX_SUSPECTS), base };
+    let found = heap.suspects(&query, progress)?;
+    if found.is_empty() && base.is_some() {
+        return heap.suspects(&SuspectsQuery { base: None, ..query }, progress);
+    }
+    Ok(found)
 }
 
 impl Growth {

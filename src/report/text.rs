@@ -2,7 +2,7 @@
 
 use super::{Growth, Report};
 use crate::analysis::format::{bytes, bytes_delta, count, count_delta, one_line, percent};
-use crate::analysis::{ClassRow, Statistics};
+use crate::analysis::{ClassRow, Statistics, Suspect};
 
 /// How the text is laid out.
 #[derive(Clone, Copy, Debug, Default)]
@@ -26,6 +26,7 @@ impl Report {
         let width = options.width.unwrap_or(80).clamp(60, MAX_WIDTH);
         let mut page = Page { out: String::new(), width, color: options.color };
         page.head(self);
+        page.suspects(&self.suspects);
         page.statistics(&self.statistics);
         if let Some(growth) = &self.growth {
             page.growth(growth);
@@ -89,6 +90,21 @@ impl Page {
             count(t.edges)
         );
         self.line(sums);
+        self.line("");
+    }
+
+    fn suspects(&mut self, suspects: &[Suspect]) {
+        if suspects.is_empty() {
+            return;
+        }
+        self.line(self.bold(if suspects.len() == 1 { "Suspect" } else { "Suspects" }));
+        for (i, suspect) in suspects.iter().enumerate() {
+            let text = one_line(&suspect.explanation, usize::MAX);
+            for (line, text) in wrap(&text, self.width - 5).into_iter().enumerate() {
+                let number = if line == 0 { format!("{}.", i + 1) } else { String::new() };
+                self.line(format!("  {number:<3}{text}"));
+            }
+        }
         self.line("");
     }
 
@@ -160,6 +176,11 @@ impl Page {
     }
 
     fn next(&mut self, report: &Report) {
+        let file = shell_word(report.file.as_deref().unwrap_or("FILE"));
+        if let Some(suspect) = report.suspects.first() {
+            self.line(self.dim(&format!("Next: heaprs retainers {file} @{}", suspect.holder_id)));
+            return;
+        }
         let Some(biggest) = &report.biggest else { return };
         let class = one_line(&biggest.class_name.to_string_lossy(), self.width / 2);
         let what = format!("The biggest {class} is @{}, {}", biggest.id, bytes(biggest.retained_size));
@@ -168,8 +189,7 @@ impl Page {
             self.line(format!("  {line}"));
         }
         self.line("");
-        let file = report.file.as_deref().unwrap_or("FILE");
-        self.line(self.dim(&format!("Next: heaprs retainers {} @{}", shell_word(file), biggest.id)));
+        self.line(self.dim(&format!("Next: heaprs retainers {file} @{}", biggest.id)));
     }
 }
 

@@ -1,0 +1,3 @@
+class User { constructor(i){ this.id=i; this.name='name '+i; this.roles=['a'+i]; } }
+globalThis.users = [];
+for (let i=0;i<20000;i++) users.push(new User(i));

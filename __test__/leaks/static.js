@@ -1,0 +1,3 @@
+class Image { constructor(i){ this.id=i; this.title='title '+i; this.size={w:i,h:[i]}; Image.cache.set(i, this); } static cache = new Map(); }
+for (let i=0;i<20000;i++) new Image(i);
+exports.Image=Image;
