@@ -393,14 +393,6 @@ export interface SummaryFilter {
   upTo?: number
 }
 
-/** One interval of a recording. */
-export interface TimelineBucket {
-  timestamp: number
-  lastAssignedId: number
-  count: number
-  size: number
-}
-
 /** A place where memory accumulates. */
 export interface Suspect {
   kind: string
@@ -431,6 +423,14 @@ export interface SuspectStep {
   edge: string
   className: string
   id: number
+}
+
+/** One interval of a recording. */
+export interface TimelineBucket {
+  timestamp: number
+  lastAssignedId: number
+  count: number
+  size: number
 }
 
 /** Looks up V8's symbols (once a process) and tells which features lack them. */

@@ -14,7 +14,9 @@ const pathOptions = { ...openOptions, limit: check.integer(1, 10_000) };
 const limitOptions = { ...openOptions, limit: check.integer(0) };
 const suspectOptions = { ...openOptions, limit: check.integer(0), base: snapshotOption };
 const queryOptions = {
-  ...pageOptions,
+  ...taskOptions,
+  offset: check.integer(0),
+  limit: check.integer(0),
   className: check.string,
   name: textOrRegExp,
   type: check.string,
@@ -118,7 +120,7 @@ class Snapshot {
   }
 
   async query(options) {
-    const { signal, onProgress, maxMemory, name, ...wanted } = check.options(options, queryOptions);
+    const { signal, onProgress, name, ...wanted } = check.options(options, queryOptions);
     const pattern = name instanceof RegExp ? { name: name.source, nameFlags: name.flags } : { name };
     return runTask({ signal, onProgress }, (task) => this.#file.query({ ...wanted, ...pattern }, task));
   }

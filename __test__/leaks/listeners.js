@@ -1,3 +1,5 @@
+'use strict';
+// A listener for each request, never removed.
 const { EventEmitter } = require('node:events');
 class Request { constructor(i){ this.id=i; this.body='body '+i; this.headers={ host: 'h'+i, n: [i] }; } }
 const bus = new EventEmitter(); bus.setMaxListeners(0);

@@ -1,3 +1,5 @@
+'use strict';
+// Promises that all wait for one that never settles.
 class Row { constructor(i){ this.id=i; this.value='value '+i; this.cells=[{i},{i}]; } }
 const ready = new Promise(() => {});
 let tail = ready;
