@@ -138,8 +138,8 @@ test('query: each condition, and all of them together', async (t) => {
   };
   assert.ok((await expect({ className: 'Session' }, (row) => row.className === 'Session')) >= 20000);
   assert.ok(await expect({ minSelfSize: 5000, maxSelfSize: 50000 }, (row) => row.selfSize >= 5000 && row.selfSize <= 50000));
-  assert.ok(await expect({ minRetainedSize: 100000, maxDistance: 3 }, (row) => row.retainedSize >= 100000 && row.distance <= 3));
-  assert.ok(await expect({ minDistance: 3, maxDistance: 6, maxRetainedSize: 1000, className: 'Function' }, (row) => row.distance >= 3 && row.distance <= 6 && row.retainedSize <= 1000 && row.className === 'Function'));
+  assert.ok(await expect({ minRetainedSize: 100000, maxDistance: 12 }, (row) => row.retainedSize >= 100000 && row.distance <= 12));
+  assert.ok(await expect({ minDistance: 2, maxDistance: 8, maxRetainedSize: 1000, className: '(string)' }, (row) => row.distance >= 2 && row.distance <= 8 && row.retainedSize <= 1000 && row.className === '(string)'));
   const [{ holderId }] = await snapshot.suspects();
   const held = await snapshot.query({ retainedBy: holderId, className: 'Session' });
   assert.strictEqual(held.length, 20000);
