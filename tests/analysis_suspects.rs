@@ -12,11 +12,14 @@ use heaprs::{
 const NODE_TYPES: [&str; 8] = ["hidden", "array", "string", "object", "code", "closure", "native", "synthetic"];
 const EDGE_TYPES: [&str; 7] = ["context", "element", "property", "internal", "hidden", "shortcut", "weak"];
 
+/// Type, name, target.
+type Edge = (usize, usize, usize);
+
 /// A heap that grows by hand. Node 0 is the root, 1 the global object.
 struct Built {
     strings: Vec<String>,
     /// Type, name, size, edges as type, name, target.
-    nodes: Vec<(usize, usize, u64, Vec<(usize, usize, usize)>)>,
+    nodes: Vec<(usize, usize, u64, Vec<Edge>)>,
 }
 
 impl Built {

@@ -173,7 +173,7 @@ impl Holders<'_> {
     }
 
     fn heard(&self, step: u32) -> Result<()> {
-        if step % (1 << 14) == 0 { self.progress.check() } else { Ok(()) }
+        if step.is_multiple_of(1 << 14) { self.progress.check() } else { Ok(()) }
     }
 }
 

@@ -269,7 +269,7 @@ impl<'a> Points<'a> {
                 return Ok(false);
             }
             steps = steps.wrapping_add(1);
-            if steps % (1 << 14) == 0 {
+            if steps.is_multiple_of(1 << 14) {
                 progress.check()?;
             }
             at = up;

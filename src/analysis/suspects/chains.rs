@@ -56,7 +56,7 @@ pub(super) fn find(holders: &Holders<'_>, heap: &Heap, point: u32) -> Result<Opt
         while at != snapshot.root() {
             f(at);
             steps = steps.wrapping_add(1);
-            if steps % (1 << 14) == 0 {
+            if steps.is_multiple_of(1 << 14) {
                 holders.progress().check()?;
             }
             at = graph.dominator(at);
