@@ -20,7 +20,7 @@ mod watcher;
 use std::time::Duration;
 
 pub use observation::{GcKind, Observation};
-pub use policy::{COLLECTIONS, COVERED, Config, SUSPICIOUS, Sensitivity, Watch};
+pub use policy::{COVERED, Config, SUSPICIOUS, Sensitivity, Watch};
 pub use shape::{Assessment, Demand, Shape};
 pub use stats::Stats;
 pub use trend::Trend;
@@ -62,7 +62,8 @@ pub struct Detector {
     /// Off-heap bytes at a full collection, which frees array buffers a little later.
     sweeping: Option<u64>,
     request: Option<Request>,
-    not_before: Duration,
+    /// The last collection on request: when, and what it took.
+    paid: Option<(Duration, Duration)>,
     last_leak: Option<Duration>,
 }
 
@@ -82,7 +83,7 @@ impl Detector {
         Detector {
             config,
             stats: Stats::default(),
-            watchers: config.sensitivity.watches().iter().map(|&watch| Watcher::new(watch)).collect(),
+            watchers: config.sensitivity.watches().iter().map(|&watch| Watcher::new(watch, at)).collect(),
             work: 0.0,
             used: None,
             heap_used: 0,
@@ -91,7 +92,7 @@ impl Detector {
             last_full: None,
             sweeping: None,
             request: None,
-            not_before: at,
+            paid: None,
             last_leak: None,
         }
     }
@@ -130,14 +131,14 @@ impl Detector {
 
     /// Of the window that is the level's own.
     fn interval(&self) -> Duration {
-        self.config.sensitivity.watches()[1].interval()
+        self.config.sensitivity.watches()[1].interval(false)
     }
 
     fn off_heap(&mut self, seen: &Observation) {
         if let Some(at_full) = self.sweeping.take() {
             let live = at_full.min(seen.external_before).min(seen.external);
             for watcher in &mut self.watchers {
-                watcher.off_heap.push(seen.at.as_secs_f64(), self.work, live as f64);
+                watcher.off_heap_lives(seen.at, self.work, live as f64);
             }
         }
         if seen.is_full() {
@@ -149,11 +150,11 @@ impl Detector {
         self.heap_used = seen.used_after;
         self.last_full = Some(seen.at);
         for watcher in &mut self.watchers {
-            watcher.heap.push(seen.at.as_secs_f64(), self.work, seen.old() as f64);
+            watcher.heap_lives(seen.at, self.work, seen.old() as f64);
         }
         if self.request.take().is_some() {
-            let rest = (seen.pause * 2).saturating_mul(self.config.sensitivity.rest());
-            self.not_before = self.not_before.max(seen.at.saturating_add(rest));
+            // Marking in steps before the pause takes about as long again.
+            self.paid = Some((seen.at, seen.pause * 2));
         }
     }
 
@@ -186,7 +187,7 @@ impl Detector {
             end: Duration::from_secs_f64(growth.to),
             growth: growth.growth().max(0.0) as u64,
             growth_per_hour: growth.trend.slope * 3600.0,
-            confidence: growth.trend.confidence(),
+            confidence: growth.confidence(),
             collections: growth.collections,
             heap_used: self.heap_used,
             heap_limit: self.heap_limit,
@@ -199,16 +200,15 @@ impl Detector {
 
     /// Asks for a full collection when one would tell something, and the last is long enough ago.
     fn consider_asking(&mut self, at: Duration, out: &mut Vec<Output>) {
-        if at < self.not_before {
-            return;
-        }
         let times = match self.request {
             None => 0,
             Some(request) if at >= request.at + self.interval() * PATIENCE => request.times,
             Some(_) => return,
         };
         let (min_growth, limit, last) = (self.config.min_growth(), self.heap_limit as f64, self.last_full);
-        let due = |w: &Watcher| last.is_none_or(|last| at >= last.saturating_add(w.watch.interval()));
+        let (sensitivity, paid) = (self.config.sensitivity, self.paid);
+        let rested = |w: &Watch| paid.is_none_or(|(then, cost)| at >= then + cost.saturating_mul(w.rest(sensitivity)));
+        let due = |w: &Watcher| last.is_none_or(|last| at >= last + w.interval()) && rested(&w.watch);
         if self.watchers.iter().any(|w| due(w) && w.is_curious(min_growth, limit)) {
             self.request = Some(Request { at, times: times + 1 });
             let at_once = times > 0 && self.config.sensitivity == Sensitivity::High;

@@ -37,26 +37,40 @@ pub struct Watch {
     pub share: f64,
     /// Of the size at the beginning.
     pub relative: f64,
+    /// Full collections it wants to see.
+    pub collections: u32,
+    /// What is asked of the points.
+    pub demand: Demand,
 }
 
-const fn watch(seconds: u64, share: f64, relative: f64) -> Watch {
-    Watch { window: Duration::from_secs(seconds), share, relative }
+/// A window in which growth counts once it has eaten a share of the room.
+const fn urgent(seconds: u64, share: f64) -> Watch {
+    let demand = Demand { span: COVERED * seconds as f64, points: 7, z: 3.0, parts: 6, rise: 0.2, spread: 0.12 };
+    Watch { window: Duration::from_secs(seconds), share, relative: 0.0, collections: 12, demand }
+}
+
+/// A window in which any steady growth counts. Over hours it has to be steadier than half a day's rise and fall.
+const fn steady(seconds: u64, relative: f64) -> Watch {
+    let hours = seconds > HOURS;
+    let (points, z) = if hours { (10, 3.5) } else { (7, 3.0) };
+    let covered = if hours { 0.91 } else { COVERED };
+    let (rise, spread) = if hours { (0.45, 0.06) } else { (0.1, 0.2) };
+    let demand = Demand { span: covered * seconds as f64, points, z, parts: 6, rise, spread };
+    let collections = if hours { 24 } else { 12 };
+    Watch { window: Duration::from_secs(seconds), share: 0.0, relative, collections, demand }
 }
 
 const MINUTES: u64 = 60;
 const HOURS: u64 = 3600;
 
-const HIGH: &[Watch] =
-    &[watch(12, 0.33, 0.0), watch(30, 0.0, 0.005), watch(5 * MINUTES, 0.0, 0.005), watch(HOURS, 0.0, 0.02)];
-const MEDIUM: &[Watch] = &[watch(5 * MINUTES, 0.5, 0.0), watch(HOURS, 0.25, 0.0), watch(16 * HOURS, 0.0, 0.05)];
-const LOW: &[Watch] = &[watch(HOURS, 0.5, 0.0), watch(6 * HOURS, 0.25, 0.0), watch(48 * HOURS, 0.0, 0.1)];
+const HIGH: &[Watch] = &[urgent(12, 0.33), steady(30, 0.005), steady(5 * MINUTES, 0.005), steady(HOURS, 0.02)];
+const MEDIUM: &[Watch] = &[urgent(5 * MINUTES, 0.5), urgent(HOURS, 0.33), steady(22 * HOURS, 0.05)];
+const LOW: &[Watch] = &[urgent(HOURS, 0.5), urgent(6 * HOURS, 0.25), steady(60 * HOURS, 0.1)];
 
-/// The share of a window that growth has to cover.
+/// The share of a window that growth has to cover. A little more over hours, so that hardly a day's season fits in.
 pub const COVERED: f64 = 0.85;
 /// The share of it after which growth is suspicious.
 pub const SUSPICIOUS: f64 = 0.35;
-/// Full collections a window wants to see.
-pub const COLLECTIONS: u32 = 12;
 
 const COOLDOWN: Duration = Duration::from_secs(10 * MINUTES);
 
@@ -78,14 +92,6 @@ impl Sensitivity {
             Sensitivity::High => 1 << 20,
         }
     }
-
-    /// A collection on request is followed by a rest of this many times its cost.
-    pub fn rest(self) -> u32 {
-        match self {
-            Sensitivity::High => 8,
-            Sensitivity::Medium | Sensitivity::Low => 1000,
-        }
-    }
 }
 
 impl Config {
@@ -104,18 +110,24 @@ impl Watch {
         min_growth.max(self.share * (limit - base).max(0.0)).max(self.relative * base)
     }
 
-    /// For a leak.
-    pub(super) fn demand(&self) -> Demand {
-        Demand { span: self.window.as_secs_f64() * COVERED, points: 7, z: 3.0, parts: 6 }
-    }
-
-    /// For a suspicion.
+    /// What is asked for a suspicion.
     pub(super) fn early_demand(&self) -> Demand {
-        Demand { span: self.window.as_secs_f64() * SUSPICIOUS, points: 5, z: 2.0, parts: 3 }
+        let span = self.window.as_secs_f64() * SUSPICIOUS;
+        Demand { span, points: 5, z: 2.0, parts: 3, ..self.demand }
     }
 
-    /// How often it wants to know what lives.
-    pub(super) fn interval(&self) -> Duration {
-        self.window / COLLECTIONS
+    /// How often it wants to know what lives; twice as often once that seems to grow, to see through the noise.
+    pub(super) fn interval(&self, growing: bool) -> Duration {
+        self.window / (self.collections * if growing { 2 } else { 1 })
+    }
+
+    /// A collection on request is followed by a rest of this many times its cost: it may take an eighth of the time in a hunt, a
+    /// hundredth where the heap will soon be full, and a thousandth otherwise.
+    pub(super) fn rest(&self, sensitivity: Sensitivity) -> u32 {
+        match sensitivity {
+            Sensitivity::High => 8,
+            _ if self.share > 0.0 => 100,
+            _ => 1000,
+        }
     }
 }

@@ -35,12 +35,14 @@ pub struct Assessment {
     pub to: f64,
     /// Bytes at the beginning, on the trend's line.
     pub base: f64,
+    /// How far the points are from the trend's line, in the median, as a share of the growth.
+    pub spread: f64,
     /// Full collections it rests on.
     pub collections: u32,
 }
 
 /// How much has to be seen before anything is said.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Demand {
     /// Seconds.
     pub span: f64,
@@ -48,14 +50,17 @@ pub struct Demand {
     pub points: usize,
     /// Of Kendall's test.
     pub z: f64,
-    /// Equal parts of the span, fewer where some would be empty; growth must be seen from each to the next, save one.
+    /// Equal parts of the span, fewer where some would be empty; growth must be seen from each to the next.
     pub parts: usize,
+    /// The share of the mean rise from part to part that each of them has to reach. Low: noise may hide one; high: the beginning
+    /// and the end of a season's rise, which are slow, give it away.
+    pub rise: f64,
+    /// The most that [`Assessment::spread`] may be.
+    pub spread: f64,
 }
 
 /// See [`Demand::parts`].
 const FEWEST_PARTS: usize = 4;
-/// A part of the window that rises by less than this share of the mean rise has not grown.
-const RISE: f64 = 0.2;
 /// The pace at the end that still counts as the pace of the whole.
 const LASTING: f64 = 0.4;
 /// One rise that is more of the growth than this is a step.
@@ -66,6 +71,11 @@ const FALL: f64 = 0.1;
 const CERTAIN: f64 = 0.25;
 
 impl Assessment {
+    /// From 0 to 1: how sure the order of the points is, how much of the slope, and how well a line fits them.
+    pub fn confidence(&self) -> f64 {
+        self.trend.confidence() * (1.0 - 0.5 * self.spread.min(1.0))
+    }
+
     /// Growth over the span, bytes.
     pub fn growth(&self) -> f64 {
         self.trend.slope * (self.to - self.from)
@@ -78,17 +88,24 @@ impl Assessment {
         let trend = Trend::of(points.clone().map(|p| (p.at, p.size)))?;
         let mut rests: Vec<f64> = points.clone().map(|p| p.size - trend.slope * (p.at - first.at)).collect();
         rests.sort_unstable_by(f64::total_cmp);
+        let base = median(&rests);
+        let mut off: Vec<f64> = rests.iter().map(|rest| (rest - base).abs()).collect();
+        off.sort_unstable_by(f64::total_cmp);
         let mut assessment = Assessment {
             shape: Shape::Unknown,
             trend,
             from: first.at,
             to: last.at,
-            base: median(&rests),
+            base,
+            spread: median(&off) / (trend.slope * (last.at - first.at)).abs().max(1.0),
             collections: points.clone().fold(0, |sum, p| sum.saturating_add(p.count)),
         };
         let points: Vec<Point> = points.copied().collect();
         if last.at - first.at >= demand.span && points.len() >= demand.points {
-            assessment.shape = shape(&points, &assessment.trend, demand);
+            assessment.shape = match shape(&points, &assessment.trend, demand) {
+                Shape::Growing if assessment.spread > demand.spread => Shape::Flat,
+                shape => shape,
+            };
         }
         Some(assessment)
     }
@@ -112,8 +129,7 @@ fn shape(points: &[Point], trend: &Trend, demand: Demand) -> Shape {
     if !lasting(points, trend) {
         return Shape::Plateau;
     }
-    let rising = rises.iter().filter(|&&rise| rise >= RISE * mean).count();
-    if rises.iter().any(|&rise| rise > STEP * growth) || rising + 1 < rises.len() {
+    if rises.iter().any(|&rise| rise > STEP * growth || rise < demand.rise * mean) {
         return Shape::Step;
     }
     Shape::Growing
@@ -149,7 +165,7 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
-    const DEMAND: Demand = Demand { span: 80.0, points: 8, z: 3.0, parts: 6 };
+    const DEMAND: Demand = Demand { span: 80.0, points: 8, z: 3.0, parts: 6, rise: 0.1, spread: 0.2 };
 
     fn look(size: impl Fn(f64) -> f64) -> Shape {
         let mut envelope = Envelope::new(Duration::from_secs(96));

@@ -22,13 +22,17 @@ pub(super) enum Finding {
 pub(super) struct Watcher {
     pub(super) watch: Watch,
     /// What lived, by full collections.
-    pub(super) heap: Envelope,
-    pub(super) off_heap: Envelope,
+    heap: Envelope,
+    off_heap: Envelope,
     /// What can have lived, by all collections.
     heap_bound: Envelope,
     off_heap_bound: Envelope,
     /// Since when growth has been suspected, as last seen.
     suspected: Option<Duration>,
+    /// Whether there is a trend, however weak.
+    growing: bool,
+    /// What lives before is a program that is still loading.
+    settled: Duration,
 }
 
 /// A bound that has risen by this share of the growth that counts makes curious.
@@ -36,8 +40,11 @@ const CURIOUS: f64 = 1.0 / 16.0;
 /// In a window that only counts a share of the heap's limit, it has to be more.
 const CURIOUS_OF_SHARE: f64 = 0.5;
 
+/// Of Kendall's test: a trend that chance gives once in 15 times.
+const GROWING: f64 = 1.5;
+
 impl Watcher {
-    pub(super) fn new(watch: Watch) -> Self {
+    pub(super) fn new(watch: Watch, start: Duration) -> Self {
         let envelope = || Envelope::new(watch.window);
         Watcher {
             watch,
@@ -46,12 +53,30 @@ impl Watcher {
             heap_bound: envelope(),
             off_heap_bound: envelope(),
             suspected: None,
+            growing: false,
+            settled: start.saturating_add(watch.window / 48),
         }
     }
 
     pub(super) fn bound(&mut self, at: Duration, heap: f64, off_heap: f64) {
         self.heap_bound.push(at.as_secs_f64(), 0.0, heap);
         self.off_heap_bound.push(at.as_secs_f64(), 0.0, off_heap);
+    }
+
+    pub(super) fn heap_lives(&mut self, at: Duration, work: f64, size: f64) {
+        if at >= self.settled {
+            self.heap.push(at.as_secs_f64(), work, size);
+        }
+    }
+
+    pub(super) fn off_heap_lives(&mut self, at: Duration, work: f64, size: f64) {
+        if at >= self.settled {
+            self.off_heap.push(at.as_secs_f64(), work, size);
+        }
+    }
+
+    pub(super) fn interval(&self) -> Duration {
+        self.watch.interval(self.growing)
     }
 
     /// Whether a full collection could show growth that counts here.
@@ -72,16 +97,18 @@ impl Watcher {
 
     pub(super) fn judge(&mut self, at: Duration, min_growth: f64, limit: f64) -> Finding {
         let mut suspicion = None;
+        self.growing = false;
         for (place, lives) in [(Place::Heap, &self.heap), (Place::OffHeap, &self.off_heap)] {
             let counts = |a: &Assessment, of_window: f64| {
                 a.shape == Shape::Growing && a.growth() >= of_window * self.watch.needed(a.base, limit, min_growth)
             };
-            let Some(late) = Assessment::of(lives, self.watch.demand()) else { continue };
+            let Some(late) = Assessment::of(lives, self.watch.demand) else { continue };
             if counts(&late, 1.0) {
                 self.suspected = Some(at);
                 return Finding::Leak(place, late);
             }
             let early = Assessment::of(lives, self.watch.early_demand());
+            self.growing |= early.is_some_and(|a| a.trend.slope > 0.0 && a.trend.z >= GROWING);
             if let Some(early) = early.filter(|a| counts(a, (a.to - a.from) / self.watch.window.as_secs_f64())) {
                 suspicion.get_or_insert((place, early));
             }
