@@ -209,9 +209,10 @@ export interface LeakDetectorEvents {
 
 export interface LeakDetectorOptions {
   /**
-   * How long growth has to last. `'medium'` (default), for production: most of a day when it is slow, an hour when it has eaten about a third of the room
-   * under the heap's limit, 5 minutes for half of it. `'low'`: 2 days or more, 6 hours, 1 hour. `'high'`, for tests and hunts: 30 seconds, or an
-   * hour when it is slow, 12 seconds for a third of the room.
+   * How long growth has to last before it is a leak. `'medium'` (default), for production: most of a day; an hour when it has eaten a third
+   * of the room under the heap's limit in it, 5 minutes when half. So the slowest growth it finds in an hour is a third of that room, and in a
+   * day 5 % of the heap, 4 MiB at least. `'low'`: two and a half days, 10 %; 6 hours for a third of the room, an hour for half. `'high'`, for tests
+   * and hunts: half a minute, 1 MiB; what swings more slowly than that looks like a leak to it.
    */
   sensitivity?: 'low' | 'medium' | 'high'
   /** Bytes; less growth than this over the window is never a leak. Default 4 MiB (`'low'`: 32, `'high'`: 1). */

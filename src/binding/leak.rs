@@ -31,8 +31,11 @@ use crate::{
 /// Messages that wait for a busy event loop at most; the oldest `gc` messages go first.
 const OUTBOX: usize = 1024;
 
-/// Collections of this long are read at once: waking a thread costs more than reading.
-const BATCH: Duration = Duration::from_millis(20);
+/// Waking a thread costs a collection more than all else the detector does to it. So after one has woken it, the task looks for
+/// more by itself, this often, ...
+const POLL: Duration = Duration::from_millis(50);
+/// ... until none has come for this long.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// Options, checked by `lib/detector.js`.
 #[napi(object, object_to_js = false)]
@@ -250,7 +253,13 @@ impl Running {
         let waker = shared.clone();
         let (watch, reader) =
             isolate.watch_gc(known, shared.clock.origin, Box::new(move || waker.wake.notify_one()))?;
-        let task = Task { reader, detector: Detector::new(config, Duration::ZERO), ready, shared: shared.clone() };
+        let task = Task {
+            reader,
+            detector: Detector::new(config, Duration::ZERO),
+            ready,
+            shared: shared.clone(),
+            last_record: Duration::ZERO,
+        };
         drop(lease.handle().spawn(task.run()));
         Ok(Running { watch, shared, _lease: lease, hook: None })
     }
@@ -311,15 +320,20 @@ struct Task {
     detector: Detector,
     ready: Ready,
     shared: Arc<Shared>,
+    last_record: Duration,
 }
 
 impl Task {
     async fn run(mut self) {
         loop {
-            let due = self.detector.next_tick().saturating_sub(self.shared.clock.origin.elapsed());
-            let woken = tokio::time::timeout(due, self.shared.wake.notified()).await.is_ok();
-            if woken && !self.shared.is_closed() {
-                tokio::time::sleep(BATCH).await;
+            let now = self.shared.clock.origin.elapsed();
+            let lingering = now < self.last_record.saturating_add(LINGER) || !self.reader.rest();
+            if lingering {
+                tokio::time::sleep(POLL).await;
+            } else {
+                let due = self.detector.next_tick().saturating_sub(now);
+                // Woken or due: either way there is something to look at.
+                let _ = tokio::time::timeout(due, self.shared.wake.notified()).await;
             }
             if self.shared.is_closed() {
                 return;
@@ -345,6 +359,7 @@ impl Task {
         let mut step = Step { messages: Vec::new(), wish: NOTHING };
         let mut outputs = Vec::new();
         self.reader.drain(|record| {
+            self.last_record = self.last_record.max(record.at);
             if want_gc && record.gc_type != 0 {
                 step.messages.push(Message::Gc(record));
             }

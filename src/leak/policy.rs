@@ -65,7 +65,7 @@ const HOURS: u64 = 3600;
 
 const HIGH: &[Watch] = &[urgent(12, 0.33), steady(30, 0.005), steady(5 * MINUTES, 0.005), steady(HOURS, 0.02)];
 const MEDIUM: &[Watch] = &[urgent(5 * MINUTES, 0.5), urgent(HOURS, 0.33), steady(22 * HOURS, 0.05)];
-const LOW: &[Watch] = &[urgent(HOURS, 0.5), urgent(6 * HOURS, 0.25), steady(60 * HOURS, 0.1)];
+const LOW: &[Watch] = &[urgent(HOURS, 0.5), urgent(6 * HOURS, 0.33), steady(60 * HOURS, 0.1)];
 
 /// The share of a window that growth has to cover. A little more over hours, so that hardly a day's season fits in.
 pub const COVERED: f64 = 0.85;

@@ -235,12 +235,17 @@ impl Drop for GcWatch {
 }
 
 impl GcReader {
-    /// Reads what has come. The next collection after this call wakes the reader again.
+    /// Reads what has come. Until [`rest`](Self::rest) is called the reader is taken to look again by itself.
     pub fn drain(&self, mut each: impl FnMut(GcRecord)) {
-        self.0.woken.store(false, Ordering::Release);
         while let Some(record) = self.0.ring.pop() {
             each(unpack(&record));
         }
+    }
+
+    /// From now on the next collection wakes the reader, which costs it more than all the rest. False when one has come already.
+    pub fn rest(&self) -> bool {
+        self.0.woken.store(false, Ordering::SeqCst);
+        self.0.ring.is_empty()
     }
 
     /// How many collections were not recorded since the last call, because nobody read.
@@ -280,7 +285,7 @@ impl Shared {
         let young = self.young(isolate);
         let limit = after[field::LIMIT];
         self.ring.push(&[kind, at, pause, used, after[field::USED], young, limit, external, after[field::EXTERNAL]]);
-        if !self.woken.swap(true, Ordering::AcqRel) {
+        if !self.woken.swap(true, Ordering::SeqCst) {
             // Waking must not fail, and if it does all the same, it must not reach V8.
             let _ = catch_unwind(AssertUnwindSafe(|| (self.wake)()));
         }

@@ -6,10 +6,10 @@ use heaprs::leak::{Config, Detector, GcKind, Observation, Output, Verdict};
 
 /// xorshift64*: the same series on every run.
 #[derive(Clone)]
-pub struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
         for _ in 0..8 {
             random.unit();
@@ -18,64 +18,64 @@ impl Random {
     }
 
     /// From 0 to 1.
-    pub fn unit(&mut self) -> f64 {
+    pub(crate) fn unit(&mut self) -> f64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
         (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 11) as f64 / (1_u64 << 53) as f64
     }
 
-    pub fn between(&mut self, low: f64, high: f64) -> f64 {
+    pub(crate) fn between(&mut self, low: f64, high: f64) -> f64 {
         low + (high - low) * self.unit()
     }
 
     /// Even over orders of magnitude.
-    pub fn log(&mut self, low: f64, high: f64) -> f64 {
+    pub(crate) fn log(&mut self, low: f64, high: f64) -> f64 {
         self.between(low.ln(), high.ln()).exp()
     }
 
-    pub fn chance(&mut self, probability: f64) -> bool {
+    pub(crate) fn chance(&mut self, probability: f64) -> bool {
         self.unit() < probability
     }
 
     /// About normal, with a deviation of 1.
-    pub fn normal(&mut self) -> f64 {
+    pub(crate) fn normal(&mut self) -> f64 {
         (0..12).map(|_| self.unit()).sum::<f64>() - 6.0
     }
 }
 
 /// How V8 collects for this program.
 #[derive(Clone, Copy)]
-pub struct Gc {
+pub(crate) struct Gc {
     /// Seconds between young collections.
-    pub every: f64,
+    pub(crate) every: f64,
     /// Bytes of garbage that reach the old generation, a second.
-    pub promoted: f64,
+    pub(crate) promoted: f64,
     /// The old generation is collected when it has grown by this factor since the last time.
-    pub factor: f64,
+    pub(crate) factor: f64,
     /// Garbage that incremental marking leaves, bytes at most.
-    pub floating: f64,
-    pub limit: f64,
+    pub(crate) floating: f64,
+    pub(crate) limit: f64,
 }
 
 /// What came of a run.
 #[derive(Default)]
-pub struct Run {
-    pub suspected: Option<f64>,
+pub(crate) struct Run {
+    pub(crate) suspected: Option<f64>,
     /// Seconds from the start.
-    pub leak: Option<(f64, Verdict)>,
-    pub leaks: u32,
+    pub(crate) leak: Option<(f64, Verdict)>,
+    pub(crate) leaks: u32,
     /// Collections the detector asked for.
-    pub asked: u32,
+    pub(crate) asked: u32,
     /// Full collections in all.
-    pub full: u32,
+    pub(crate) full: u32,
     /// When memwatch's rule would have cried: five full collections in a row, each with more left than the one before.
-    pub memwatch: Option<f64>,
+    pub(crate) memwatch: Option<f64>,
 }
 
 /// Runs a program in which `live(t)` bytes live on the heap and `off_heap(t)` outside, for so many seconds. With `answer` off,
 /// nobody hears what the detector asks for.
-pub fn run(
+pub(crate) fn run(
     config: Config,
     gc: Gc,
     seconds: f64,
@@ -151,13 +151,13 @@ pub fn run(
     run
 }
 
-pub const MB: f64 = 1e6;
-pub const HOUR: f64 = 3600.0;
+pub(crate) const MB: f64 = 1e6;
+pub(crate) const HOUR: f64 = 3600.0;
 
 /// A program without a leak, drawn at random, scaled to a `day` of so many seconds: noise that remembers, requests in flight,
 /// seasons of the day and the week, steps, caches that fill evenly or ever more slowly, batches, warm-up.
 #[derive(Clone, Debug)]
-pub struct Healthy {
+pub(crate) struct Healthy {
     day: f64,
     base: f64,
     season: (f64, f64),
@@ -175,7 +175,7 @@ pub struct Healthy {
 
 impl Healthy {
     /// `fill` is the longest time a cache takes, in days.
-    pub fn draw(random: &mut Random, day: f64, limit: f64, fill: f64) -> Self {
+    pub(crate) fn draw(random: &mut Random, day: f64, limit: f64, fill: f64) -> Self {
         let base = random.log(8.0 * MB, 800.0 * MB);
         let sometimes = |random: &mut Random, p: f64, low: f64, high: f64| {
             if random.chance(p) { random.between(low, high) } else { 0.0 }
@@ -206,7 +206,7 @@ impl Healthy {
         }
     }
 
-    pub fn live(&mut self, at: f64, random: &mut Random) -> f64 {
+    pub(crate) fn live(&mut self, at: f64, random: &mut Random) -> f64 {
         let step = at - self.last;
         self.last = at;
         // Noise that forgets itself after `memory` seconds.

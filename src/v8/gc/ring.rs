@@ -39,7 +39,7 @@ impl Ring {
         for (word, value) in slot.iter().zip(record) {
             word.store(*value, Ordering::Relaxed);
         }
-        self.written.store(written.wrapping_add(1), Ordering::Release);
+        self.written.store(written.wrapping_add(1), Ordering::SeqCst);
         true
     }
 
@@ -53,6 +53,11 @@ impl Ring {
         let record = std::array::from_fn(|i| slot[i].load(Ordering::Relaxed));
         self.read.store(read.wrapping_add(1), Ordering::Release);
         Some(record)
+    }
+
+    /// For the one reader.
+    pub(super) fn is_empty(&self) -> bool {
+        self.read.load(Ordering::SeqCst) == self.written.load(Ordering::SeqCst)
     }
 
     /// How many were dropped since the last call.
