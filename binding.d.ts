@@ -185,8 +185,8 @@ export interface Columns {
   classNames: string[]
 }
 
-/** Rows for each class that differs, by id. */
-export declare function compareHeapFiles(base: HeapFile, current: HeapFile, task: Task): Promise<Array<DiffRow>>
+/** Rows for each class that differs; objects are told apart by `"id"`, by `"structure"`, or by what the files allow. */
+export declare function compareHeapFiles(base: HeapFile, current: HeapFile, matchBy: string, task: Task): Promise<HeapComparison>
 
 /** Options, checked by `lib/detector.js`. */
 export interface DetectorConfig {
@@ -253,6 +253,12 @@ export interface GcStats {
   external: number
   heapLimit: number
   timestamp: number
+}
+
+/** What differs between two snapshots. */
+export interface HeapComparison {
+  matchedBy: 'id' | 'structure'
+  rows: Array<DiffRow>
 }
 
 /** How big a heap is. */

@@ -673,15 +673,25 @@ export interface Columns {
 }
 
 /**
- * DevTools' Comparison view: what came and went between two snapshots of one process, told apart by object id.
+ * What came and went between two snapshots of one process, counted by class as in DevTools' Comparison view. A side given as a file is opened and
+ * closed again.
  *
- * The ids must be comparable: captures with `comparableIds`, or `writeHeapSnapshot` without {@link releaseObjectIds} between the two. A side given as
- * a file is opened and closed again.
+ * Objects are told apart by id where ids are comparable: captures with `comparableIds`, or `writeHeapSnapshot` without {@link releaseObjectIds}
+ * between the two. Otherwise by structure: an object is the same when it hangs where it hung, or holds what it held. Net differences by class are
+ * exact then too; which objects are new is a very good guess. It takes about three times as long, and 30 bytes an object of both files.
  */
-export function compareSnapshots(base: Snapshot | string, current: Snapshot | string, options?: OpenOptions): Promise<Comparison>
+export function compareSnapshots(base: Snapshot | string, current: Snapshot | string, options?: CompareOptions): Promise<Comparison>
+
+export interface CompareOptions extends OpenOptions {
+  /**
+   * `'id'` is DevTools' Comparison. `'auto'` (default) takes `'structure'` when a file is marked as a fork's capture or hardly any id leads to what it led to
+   * before, else `'id'`.
+   */
+  matchBy?: 'auto' | 'id' | 'structure'
+}
 
 export interface Comparison {
-  /** `'structure'` is not there yet. */
+  /** How objects were told apart. */
   matchedBy: 'id' | 'structure'
   /** One row a class that differs, `addedSize` descending. */
   rows: DiffRow[]
@@ -705,7 +715,7 @@ export interface DiffRow {
 export function analyze(file: string, options?: AnalyzeOptions): Promise<Report>
 
 export interface AnalyzeOptions extends OpenOptions {
-  /** An earlier snapshot to compare with; object ids must be comparable, see {@link compareSnapshots}. */
+  /** An earlier snapshot of the same process to compare with, see {@link compareSnapshots}. */
   base?: string
   /** Class rows at most. Default 15; 10 when there are suspects. */
   limit?: number

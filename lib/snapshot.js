@@ -11,6 +11,7 @@ const openOptions = { ...taskOptions, maxMemory: check.number(1) };
 const pageOptions = { ...openOptions, offset: check.integer(0), limit: check.integer(0) };
 const summaryOptions = { ...pageOptions, search: check.string, filter: summaryFilter(maxId) };
 const pathOptions = { ...openOptions, limit: check.integer(1, 10_000) };
+const compareOptions = { ...openOptions, matchBy: check.oneOf('auto', 'id', 'structure') };
 const limitOptions = { ...openOptions, limit: check.integer(0) };
 const suspectOptions = { ...openOptions, limit: check.integer(0), base: snapshotOption };
 const queryOptions = {
@@ -175,7 +176,7 @@ async function openSnapshot(file, options) {
 }
 
 async function compareSnapshots(base, current, options) {
-  const checked = check.options(options, openOptions);
+  const { matchBy = 'auto', ...checked } = check.options(options, compareOptions);
   const opened = [];
   const use = async (name, side) => {
     if (side instanceof Snapshot) return side;
@@ -186,8 +187,7 @@ async function compareSnapshots(base, current, options) {
   };
   try {
     const sides = [await use('base', base), await use('current', current)].map(fileOf);
-    const rows = await runTask(checked, (task) => native().compareHeapFiles(...sides, task));
-    return { matchedBy: 'id', rows };
+    return await runTask(checked, (task) => native().compareHeapFiles(...sides, matchBy, task));
   } finally {
     for (const snapshot of opened) snapshot.close();
   }

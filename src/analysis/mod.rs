@@ -16,6 +16,7 @@ mod query;
 mod rows;
 mod sorting;
 mod statistics;
+mod structure;
 mod suspects;
 mod table;
 pub mod text;
@@ -23,7 +24,7 @@ mod views;
 
 use std::path::Path;
 
-pub use comparison::compare;
+pub use comparison::{Comparison, MatchBy, compare, compare_by, pair_by_structure};
 pub use filters::SummaryFilter;
 pub use off_heap::{OffHeap, OffHeapKind};
 pub use query::{NamePattern, Query};

@@ -21,7 +21,7 @@ use super::{
     task::{self, Task},
 };
 use crate::{
-    analysis::{self, Heap, Page, SummaryQuery, SuspectsQuery},
+    analysis::{self, Heap, MatchBy, Page, SummaryQuery, SuspectsQuery},
     error::{Code, Error, Result},
     os,
     progress::Progress,
@@ -67,18 +67,36 @@ pub fn open_heap_file<'env>(
     })
 }
 
-/// Rows for each class that differs, by id.
-#[napi(ts_return_type = "Promise<Array<DiffRow>>")]
+/// What differs between two snapshots.
+#[napi(object, object_from_js = false)]
+pub struct HeapComparison {
+    #[napi(ts_type = "'id' | 'structure'")]
+    pub matched_by: &'static str,
+    pub rows: Vec<DiffRow>,
+}
+
+/// Rows for each class that differs; objects are told apart by `"id"`, by `"structure"`, or by what the files allow.
+#[napi(ts_return_type = "Promise<HeapComparison>")]
 pub fn compare_heap_files<'env>(
     env: &'env Env,
     base: &HeapFile,
     current: &HeapFile,
+    match_by: String,
     task: &Task,
 ) -> napi::Result<Object<'env>> {
     let (base, current) = guard(*env, "compareHeapFiles.arguments", || Ok((base.get()?, current.get()?)))?;
     task::run(env, "compareHeapFiles", task, move |progress| {
-        let rows = analysis::compare(&base, &current, progress)?;
-        Ok(rows.into_iter().map(DiffRow::from).collect::<Vec<_>>())
+        let match_by = match &*match_by {
+            "id" => MatchBy::Id,
+            "structure" => MatchBy::Structure,
+            _ => MatchBy::Auto,
+        };
+        let comparison = analysis::compare_by(match_by, &base, &current, progress)?;
+        os::trim();
+        Ok(HeapComparison {
+            matched_by: comparison.matched_by.name(),
+            rows: comparison.rows.into_iter().map(DiffRow::from).collect(),
+        })
     })
 }
 

@@ -12,7 +12,9 @@ pub use held::{HeldObject, HeldStep};
 pub use text::TextOptions;
 
 use crate::{
-    analysis::{ClassRow, DiffRow, Heap, Statistics, SummaryQuery, Suspect, SuspectsQuery, compare},
+    analysis::{
+        ClassRow, Comparison, DiffRow, Heap, MatchBy, Statistics, SummaryQuery, Suspect, SuspectsQuery, compare_by,
+    },
     error::Result,
     progress::Progress,
 };
@@ -150,7 +152,7 @@ fn suspects(heap: &Heap, base: Option<&Heap>, progress: &Progress) -> Result<Vec
 
 impl Growth {
     fn new(base: &Heap, file: Option<&str>, heap: &Heap, limit: usize, progress: &Progress) -> Result<Growth> {
-        let mut classes = compare(base, heap, progress)?;
+        let Comparison { matched_by, rows: mut classes } = compare_by(MatchBy::Auto, base, heap, progress)?;
         classes.retain(|row| row.size_delta > 0);
         classes.sort_by_key(|row| std::cmp::Reverse(row.size_delta));
         classes.truncate(limit);
@@ -159,7 +161,7 @@ impl Growth {
             base_file: file.map(str::to_owned),
             base_total_size: before,
             size_delta: now as i64 - before as i64,
-            matched_by: "id",
+            matched_by: matched_by.name(),
             classes,
         })
     }

@@ -11,6 +11,10 @@ const MAX_BYTES: usize = 4 << 20;
 /// Real records have 3 to 7 fields.
 const MAX_FIELDS: usize = 32;
 
+/// What heaprs adds to the header of a file whose ids were given out in a forked child: they die with it, and compare with
+/// those of no other file. DevTools and other readers skip keys that they don't know.
+pub const FORK_MARK: &str = r#""heaprs":{"ids":"fork"}"#;
+
 pub(super) struct Header {
     /// The header's own JSON text.
     pub(super) json: String,
@@ -18,6 +22,7 @@ pub(super) struct Header {
     pub(super) edge_count: u32,
     pub(super) root: u32,
     pub(super) extra_native_bytes: u64,
+    pub(super) fork_ids: bool,
     pub(super) node: NodeLayout,
     pub(super) edge: EdgeLayout,
     pub(super) location_fields: Vec<String>,
@@ -58,6 +63,9 @@ struct Raw {
     root_index: Option<u64>,
     #[serde(default)]
     extra_native_bytes: Option<u64>,
+    /// See [`FORK_MARK`].
+    #[serde(default)]
+    heaprs: Value,
 }
 
 #[derive(Deserialize)]
@@ -118,6 +126,7 @@ impl Header {
             edge_count: count(raw.edge_count, "edges")?,
             root: (root_index / width) as u32,
             extra_native_bytes: raw.extra_native_bytes.unwrap_or(0),
+            fork_ids: raw.heaprs["ids"] == "fork",
             node,
             edge,
             location_fields: raw.meta.location_fields,

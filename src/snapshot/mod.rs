@@ -20,6 +20,7 @@ mod text;
 mod trace;
 mod types;
 
+pub use header::FORK_MARK;
 pub use jsstr::JsStr;
 pub use open::ReadOptions;
 pub use strings::Strings;
@@ -78,6 +79,7 @@ pub struct Snapshot {
     trace_tree: Vec<TraceNode>,
     root: u32,
     extra_native_bytes: u64,
+    fork_ids: bool,
     /// Names of node types by [`NodeType`], as the file spells them (unknown ones included).
     type_names: TypeNames,
     header_json: String,
@@ -99,6 +101,10 @@ impl Snapshot {
     /// Bytes outside the graph that V8 reports in the header (Node 24 and later), else 0.
     pub fn extra_native_bytes(&self) -> u64 {
         self.extra_native_bytes
+    }
+    /// Whether the file says that its ids were given out in a forked child ([`FORK_MARK`]).
+    pub fn has_fork_ids(&self) -> bool {
+        self.fork_ids
     }
     /// The string table.
     pub fn strings(&self) -> &Strings {

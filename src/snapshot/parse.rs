@@ -52,6 +52,7 @@ pub(super) fn parse(text: &mut Text, budget: &mut Budget, threads: usize) -> Res
     check_indices(&snapshot, &checks)?;
     snapshot.root = header.root;
     snapshot.extra_native_bytes = header.extra_native_bytes;
+    snapshot.fork_ids = header.fork_ids;
     snapshot.type_names = header.node.type_names;
     snapshot.header_json = header.json;
     Ok(snapshot)
