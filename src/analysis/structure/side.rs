@@ -189,7 +189,7 @@ impl<'a> Side<'a> {
         self.alike = vec![0; (count as usize).next_power_of_two()];
         for (node, &print) in (0..).zip(&self.deep) {
             steps.edge(node)?;
-            let alike = &mut self.alike[print as usize & (count as usize).next_power_of_two() - 1];
+            let alike = &mut self.alike[print as usize & ((count as usize).next_power_of_two() - 1)];
             *alike = alike.saturating_add(1);
             let class = self.numbers[self.classes.of(node) as usize] as usize;
             self.members.resize(self.members.len().max(class + 1), 0);

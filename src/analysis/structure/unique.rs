@@ -30,10 +30,10 @@ impl Walk<'_> {
         }
         for (node, &print) in (0u32..).zip(base) {
             self.steps.edge(node)?;
-            if self.pairs.of_base[node as usize] != NONE {
-                if let Some(seen) = seen.get_mut(&print) {
-                    seen.base_count = 2;
-                }
+            if self.pairs.of_base[node as usize] != NONE
+                && let Some(seen) = seen.get_mut(&print)
+            {
+                seen.base_count = 2;
             }
         }
         for (node, &print) in (0u32..).zip(current) {
