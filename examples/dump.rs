@@ -46,7 +46,7 @@ fn main() -> Result<(), Error> {
     }
     let mut out = report(&heap)?;
     out["seconds"] = json!({ "read": read.as_secs_f64(), "all": (done - started).as_secs_f64(), "phases": spent });
-    out["bytes"] = json!({ "computed": heap.computed_memory(), "resident": resident });
+    out["bytes"] = json!({ "columns": heap.memory(), "resident": resident });
     if let Some(Some(path)) = &nodes {
         write_nodes(&heap, path.as_ref())?;
     }

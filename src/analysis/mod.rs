@@ -136,9 +136,10 @@ impl Heap {
         self.definitions.iter().map(|definition| &definition.name)
     }
 
-    /// Bytes that the computed columns take, beside the snapshot's own.
-    pub fn computed_memory(&self) -> u64 {
-        self.graph.memory() + self.classes.memory() + (self.totals.capacity() * size_of::<Totals>()) as u64
+    /// Bytes that it all takes: the snapshot's columns and the computed ones.
+    pub fn memory(&self) -> u64 {
+        let totals = (self.totals.capacity() * size_of::<Totals>()) as u64;
+        self.snapshot.memory() + self.graph.memory() + self.classes.memory() + totals
     }
 
     /// The node with an id.

@@ -340,7 +340,7 @@ struct Opened(Arc<Heap>);
 
 impl ToNapiValue for Opened {
     unsafe fn to_napi_value(env: napi::sys::napi_env, value: Self) -> napi::Result<napi::sys::napi_value> {
-        let memory = i64::try_from(value.0.computed_memory()).unwrap_or(i64::MAX);
+        let memory = i64::try_from(value.0.memory()).unwrap_or(i64::MAX);
         let file = HeapFile { heap: Some(value.0), memory };
         // SAFETY: `env` is the live environment that napi passes in; the conversion is the one `#[napi]` generates.
         let wrapped = unsafe { HeapFile::to_napi_value(env, file)? };
