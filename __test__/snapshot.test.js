@@ -211,10 +211,11 @@ test('close() gives the memory back', { skip: process.platform !== 'linux' }, as
       }
       console.log(JSON.stringify(rounds));
     })();`, { args: [path.join(directory, 'big')], node: ['--expose-gc'] });
-  // V8's own heap moves meanwhile, so single rounds are off by megabytes: memory that is not given back shows in every round.
+  // V8's own heap moves meanwhile, and glibc keeps the top of a thread's arena, up to twice the largest block that was freed, for
+  // the next who asks. What must not be: that all of it stays, or that more stays each time.
   const rounds = result.json();
   const best = Math.min(...rounds.map(({ open, closed }) => closed / open));
   assert.ok(rounds.every(({ open }) => open > 15), JSON.stringify(rounds));
-  assert.ok(best < 1 / 3, `at best ${best} of the memory is left after close(): ${JSON.stringify(rounds)}`);
-  assert.ok(rounds.at(-1).closed - rounds[0].closed < rounds[0].open / 2, `it adds up: ${JSON.stringify(rounds)}`);
+  assert.ok(best < 3 / 4, `at best ${best} of the memory is left after close(): ${JSON.stringify(rounds)}`);
+  assert.ok(rounds.at(-1).closed - rounds[0].closed < rounds[0].open * 0.75, `it adds up: ${JSON.stringify(rounds)}`);
 });
