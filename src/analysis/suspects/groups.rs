@@ -30,8 +30,10 @@ pub(super) fn drafts(holders: &Holders<'_>, points: &Points<'_>, point: u32) -> 
         }
         let class_name = points.heap.classes.name(*class).clone();
         let held_by = common_holder(holders, points, point, tally)?;
-        // Where nobody holds them together, functions, contexts and a few plain objects are Node's own.
-        if held_by.is_none() && is_everywhere(points.heap, tally) {
+        // Where nobody holds them together, functions, contexts and a few plain objects are Node's own. A function holds
+        // nothing together: what its context leads to is what all its module's functions share.
+        let together = held_by.filter(|&node| points.heap.snapshot.node_type(node) != NodeType::Closure);
+        if together.is_none() && is_everywhere(points.heap, tally) {
             continue;
         }
         let holder = held_by.unwrap_or_else(|| points.owner(point));
@@ -71,7 +73,9 @@ fn common_holder(holders: &Holders<'_>, points: &Points<'_>, point: u32, tally: 
     let mut seen: FxHashMap<u32, (u32, usize)> = FxHashMap::default();
     for &sample in &tally.samples {
         let path = holders.path(sample)?;
-        for (depth, &edge) in path.iter().enumerate() {
+        // Each built-in function leads to its realm, and that to everything: which of them is the nearest is chance.
+        let realm = path.iter().rposition(|&edge| is_realm(points.heap, snapshot.edge(edge).to));
+        for (depth, &edge) in path.iter().enumerate().skip(realm.map_or(0, |realm| realm + 1)) {
             let to = snapshot.edge(edge).to;
             if to != sample {
                 let entry = seen.entry(to).or_insert((0, depth));
@@ -88,6 +92,11 @@ fn common_holder(holders: &Holders<'_>, points: &Points<'_>, point: u32, tally: 
 /// Whether it is something that a program knows rather than a piece of it.
 fn is_whole(points: &Points<'_>, node: u32) -> bool {
     points.owner(node) == node && matches!(points.heap.snapshot.node_type(node), NodeType::Object | NodeType::Closure)
+}
+
+/// Whether it is V8's own record of a global object and its built-ins.
+fn is_realm(heap: &Heap, node: u32) -> bool {
+    heap.snapshot.node_name(node).starts_with("system / NativeContext")
 }
 
 /// Whether every heap has such objects.
