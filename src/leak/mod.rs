@@ -165,8 +165,12 @@ impl Detector {
         for watcher in &mut self.watchers {
             match watcher.judge(at, min_growth, limit) {
                 _ if cooling => {}
-                Finding::Leak(place, growth) => {
+                Finding::Leak { place, growth, told } => {
                     self.last_leak = Some(at);
+                    // Whoever begins to look at a suspicion has one before each leak.
+                    if !told {
+                        out.push(Output::Suspicion(self.verdict(place, &growth)));
+                    }
                     out.push(Output::Leak(self.verdict(place, &growth)));
                     return;
                 }

@@ -15,7 +15,12 @@ pub(super) enum Finding {
     Nothing,
     /// For the first time since there was none.
     Suspicion(Place, Assessment),
-    Leak(Place, Assessment),
+    /// `told`: there was a suspicion before.
+    Leak {
+        place: Place,
+        growth: Assessment,
+        told: bool,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -104,8 +109,8 @@ impl Watcher {
             };
             let Some(late) = Assessment::of(lives, self.watch.demand) else { continue };
             if counts(&late, 1.0) {
-                self.suspected = Some(at);
-                return Finding::Leak(place, late);
+                let told = self.suspected.replace(at).is_some();
+                return Finding::Leak { place, growth: late, told };
             }
             let early = Assessment::of(lives, self.watch.early_demand());
             self.growing |= early.is_some_and(|a| a.trend.slope > 0.0 && a.trend.z >= GROWING);
