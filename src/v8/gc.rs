@@ -17,7 +17,7 @@ use std::{
 };
 
 use super::{
-    Isolate,
+    Isolate, in_forked_child,
     symbols::{Feature, Symbols, require},
 };
 use crate::error::{Code, Error, Result};
@@ -293,6 +293,9 @@ impl Shared {
 }
 
 extern "C" fn prologue(isolate: *mut c_void, _type: c_int, _flags: c_int, data: *mut c_void) {
+    if in_forked_child() {
+        return;
+    }
     // SAFETY: V8 passes back the pointer that `hook` gave it, to a `Shared` that lives until the hook is removed.
     let shared = unsafe { &*data.cast::<Shared>() };
     let at = shared.now();
@@ -307,6 +310,9 @@ extern "C" fn prologue(isolate: *mut c_void, _type: c_int, _flags: c_int, data: 
 }
 
 extern "C" fn epilogue(isolate: *mut c_void, gc_type: c_int, flags: c_int, data: *mut c_void) {
+    if in_forked_child() {
+        return;
+    }
     // SAFETY: as in `prologue`.
     let shared = unsafe { &*data.cast::<Shared>() };
     let at = shared.now();

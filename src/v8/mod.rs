@@ -4,11 +4,13 @@
 //! prebuilt addon so serves every Node version; a symbol that is missing switches off one feature, with a reason.
 #![allow(unsafe_code, reason = "calls into V8's C++ ABI; each block says why it is sound")]
 
+mod forked;
 mod gc;
 mod isolate;
 mod snapshot;
 mod symbols;
 
+pub use forked::{enter_forked_child, in_forked_child};
 pub use gc::{GcReader, GcRecord, GcWatch, KnownStatistics, Pressure};
 pub use isolate::Isolate;
 pub use snapshot::{HeapSnapshot, TakeOptions};
