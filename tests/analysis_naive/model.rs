@@ -114,7 +114,7 @@ impl Model {
     }
 }
 
-fn names_of(kind: &str) -> &'static [&'static str] {
+pub(crate) fn names_of(kind: &str) -> &'static [&'static str] {
     match kind {
         "object" => &[
             "Object",
@@ -142,7 +142,7 @@ fn names_of(kind: &str) -> &'static [&'static str] {
     }
 }
 
-fn edge_name(kind: &str, n: usize) -> String {
+pub(crate) fn edge_name(kind: &str, n: usize) -> String {
     let pick = |list: &[&str]| list[n % list.len()].to_owned();
     match kind {
         "element" | "hidden" => (n % 9).to_string(),
