@@ -68,8 +68,24 @@ export declare class HeapFile {
   offHeap(task: Task): Promise<OffHeap>
   /** Every node's numbers. */
   columns(task: Task): Promise<Columns>
+  /** Every column as a file in a folder. */
+  export(directory: string, overwrite: boolean, task: Task): Promise<HeapExport>
   /** Gives the memory back, at once or when the last running question is answered. */
   close(): void
+}
+
+/** Where JavaScript writes to and a reading thread reads from. */
+export declare class HeapInput {
+  /** `onRoom()` is called on the JavaScript thread when there is room again, and when nothing is read any more. */
+  constructor(onRoom: () => void)
+  /** Takes a piece. False: wait for `onRoom` before the next one. */
+  write(piece: Uint8Array): boolean
+  /** Whether there is room for a piece. */
+  hasRoom(): boolean
+  /** Whether nothing is read any more. */
+  isClosed(): boolean
+  /** That was all; or, with a message, why there is no more. */
+  end(failure?: string | undefined | null): void
 }
 
 /** A finished report: a few kilobytes, independent of the snapshots it came from. */
@@ -90,8 +106,8 @@ export declare class SnapshotText {
 
 /** A piece of work that JavaScript can watch and cancel. One `Task` serves one call. */
 export declare class Task {
-  /** `onProgress(phase, done, total)` is called on the JavaScript thread, at most every 50 ms. */
-  constructor(onProgress?: ((arg: ProgressArgs) => void) | undefined | null)
+  /** `onProgress(phase, done, total)` is called on the JavaScript thread, at most every 50 ms. `maxMemory` is what an answer may take. */
+  constructor(onProgress?: ((arg: ProgressArgs) => void) | undefined | null, maxMemory?: number | undefined | null)
   /** For a process that is about to exit: cancels, and waits up to a second until nothing half-done is left. */
   abandon(): void
   /** Asks the work to stop. It rejects with ERR_HEAPRS_ABORTED, usually within a few milliseconds. */
@@ -261,6 +277,12 @@ export interface HeapComparison {
   rows: Array<DiffRow>
 }
 
+/** What an export wrote. */
+export interface HeapExport {
+  files: Array<string>
+  bytes: number
+}
+
 /** How big a heap is. */
 export interface HeapInfo {
   root: number
@@ -375,11 +397,14 @@ export interface OffHeapKind {
 /** Reads a file and computes what every view needs. */
 export declare function openHeapFile(file: string, maxMemory: number | undefined | null, task: Task): Promise<HeapFile>
 
+/** Reads what is written to `input` and computes what every view needs. */
+export declare function openHeapInput(input: HeapInput, maxMemory: number | undefined | null, task: Task): Promise<HeapFile>
+
 /** Gives the process back the speed that snapshots have taken from it. */
 export declare function releaseObjectIds(): void
 
-/** Opens the files, makes the report, closes the files. */
-export declare function reportHeapFile(file: string, base: string | undefined | null, limit: number | undefined | null, maxMemory: number | undefined | null, task: Task): Promise<HeapReport>
+/** The report of an opened snapshot, with a base of what grew since; both stay open. */
+export declare function reportHeap(heap: HeapFile, file: string, base: HeapFile | undefined | null, baseFile: string | undefined | null, limit: number | undefined | null, task: Task): Promise<HeapReport>
 
 /** The Statistics view, in bytes. */
 export interface Statistics {

@@ -308,12 +308,17 @@ export interface TaskOptions {
   signal?: AbortSignal
   /** At most every 50 ms. `total` is 0 where it is not known. */
   onProgress?: (progress: { phase: string; done: number; total: number }) => void
-}
-
-export interface OpenOptions extends TaskOptions {
-  /** Bytes the analysis may take; `ERR_HEAPRS_MEMORY_BUDGET` instead of more. Default: no limit. */
+  /**
+   * Bytes it may take; `ERR_HEAPRS_MEMORY_BUDGET` instead of more. Default: no limit. For a question to an opened snapshot: beyond what the snapshot
+   * takes, by an estimate made before the work.
+   */
   maxMemory?: number
 }
+
+export type OpenOptions = TaskOptions
+
+/** Where a snapshot comes from: the path of a file, or a stream of its bytes, plain or gzipped. */
+export type SnapshotSource = string | NodeJS.ReadableStream | AsyncIterable<Uint8Array | string>
 
 export interface Page {
   /** Rows to leave out. Default 0. */
@@ -328,10 +333,13 @@ export interface Page {
  *
  * Runs on a thread of its own. The snapshot stays in this process's memory (outside the JavaScript heap) until `close()`.
  *
+ * A stream (`process.stdin`, a response, the pieces of any async iterable) is read while it comes, at most 4 MiB ahead, and destroyed when
+ * reading fails. A file that a {@link captureHeapSnapshot} of this thread was told to make, and has not finished, is waited for.
+ *
  * Rejects with `ERR_HEAPRS_NOT_FOUND`, `…_NOT_A_FILE`, `…_NOT_A_SNAPSHOT`, `…_TRUNCATED`, `…_CORRUPT`, `…_MEMORY_BUDGET`; the message names
  * the file and the byte.
  */
-export function openSnapshot(file: string, options?: OpenOptions): Promise<Snapshot>
+export function openSnapshot(source: SnapshotSource, options?: OpenOptions): Promise<Snapshot>
 
 /** A snapshot in memory, from {@link openSnapshot}. After `close()`, every use is `ERR_HEAPRS_CLOSED`. */
 export class Snapshot {
@@ -385,6 +393,12 @@ export class Snapshot {
   offHeap(options?: TaskOptions): Promise<OffHeap>
   /** Every node at once, by ordinal (position in the file). */
   columns(options?: TaskOptions): Promise<Columns>
+  /**
+   * Writes the graph to a folder as columns that other engines read: one NumPy file (`.npy`) for each, and a `schema.json` that says what they
+   * hold; it is written last. About 38 bytes a node, 9 an edge, and the strings. The folder is made when it does not exist; another export in it is
+   * `ERR_HEAPRS_FILE_EXISTS`, or is replaced with `overwrite`.
+   */
+  export(directory: string, options?: { overwrite?: boolean } & TaskOptions): Promise<{ directory: string; files: string[]; bytes: number }>
   /** Gives the memory back. A call under way rejects with `ERR_HEAPRS_CLOSED`. */
   close(): void
   [Symbol.dispose](): void
@@ -398,6 +412,7 @@ export interface SnapshotInfo {
   totalSize: number
   /** Native memory that V8 states in the header (Node.js 24 and later), else 0. */
   extraNativeBytes: number
+  /** Absolute; `'-'` for a stream without a path. */
   file: string
 }
 
@@ -574,7 +589,7 @@ export type PathStep = EdgeRow
 export interface SuspectOptions extends TaskOptions {
   /** At most so many. Default 5. */
   limit?: number
-  /** An earlier snapshot of the same process whose ids are comparable (see {@link compareSnapshots}). */
+  /** An earlier snapshot of the same process. Objects are told apart as {@link compareSnapshots} does by default. */
   base?: Snapshot
 }
 
@@ -673,7 +688,7 @@ export interface Columns {
 }
 
 /**
- * What came and went between two snapshots of one process, counted by class as in DevTools' Comparison view. A side given as a file is opened and
+ * What came and went between two snapshots of one process, counted by class as in DevTools' Comparison view. A side that is not opened yet is opened, and
  * closed again.
  *
  * Objects are told apart by id where ids are comparable: captures with `comparableIds`, or `writeHeapSnapshot` without {@link releaseObjectIds}
@@ -681,7 +696,7 @@ export interface Columns {
  * exact then too; which objects are new is a guess: right for 93 to 99.9 % of them on the heaps it was measured on, and not for objects that nothing
  * tells apart, such as a queue of equal ones. It takes about ten times as long as by id: 0.4 s for two heaps of a million objects.
  */
-export function compareSnapshots(base: Snapshot | string, current: Snapshot | string, options?: CompareOptions): Promise<Comparison>
+export function compareSnapshots(base: Snapshot | SnapshotSource, current: Snapshot | SnapshotSource, options?: CompareOptions): Promise<Comparison>
 
 export interface CompareOptions extends OpenOptions {
   /**
@@ -711,13 +726,13 @@ export interface DiffRow {
 
 /**
  * Reads a snapshot and reports where its memory is: totals, the classes that retain most, and, given an earlier snapshot of the same process, what
- * grew. Cost as {@link openSnapshot}; the snapshots are closed at the end.
+ * grew. Cost as {@link openSnapshot}; what it opens it closes at the end.
  */
-export function analyze(file: string, options?: AnalyzeOptions): Promise<Report>
+export function analyze(source: Snapshot | SnapshotSource, options?: AnalyzeOptions): Promise<Report>
 
 export interface AnalyzeOptions extends OpenOptions {
   /** An earlier snapshot of the same process to compare with, see {@link compareSnapshots}. */
-  base?: string
+  base?: Snapshot | SnapshotSource
   /** Class rows at most. Default 15; 10 when there are suspects. */
   limit?: number
 }

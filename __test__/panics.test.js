@@ -4,6 +4,7 @@
 
 const test = require('node:test');
 const assert = require('node:assert');
+const fs = require('node:fs');
 const path = require('node:path');
 const v8 = require('node:v8');
 const { fail } = require('../lib/errors.js');
@@ -19,7 +20,17 @@ function places(directory) {
   const task = () => new binding.Task();
   const opened = () => binding.openHeapFile(file, undefined, task());
   const ask = (method, ...args) => async () => (await opened())[method](...args, task());
-  const report = () => binding.reportHeapFile(file, undefined, undefined, undefined, task());
+  const report = async () => binding.reportHeap(await opened(), file, undefined, undefined, undefined, task());
+  const written = () => {
+    const input = new binding.HeapInput(() => {});
+    input.write(fs.readFileSync(file));
+    return input;
+  };
+  const streamed = () => {
+    const input = written();
+    input.end();
+    return binding.openHeapInput(input, undefined, task());
+  };
   const capture = () => binding.captureHeapSnapshot(request(file), task());
   const detector = () => new binding.GcDetector({ sensitivity: 'high' });
   // As they are at that moment: the addon compares them with what it reads from V8 itself.
@@ -73,8 +84,16 @@ function places(directory) {
     'compareHeapFiles.arguments': async () => binding.compareHeapFiles(await opened(), await opened(), 'id', task()),
     compareHeapFiles: async () => binding.compareHeapFiles(await opened(), await opened(), 'id', task()),
     'compareHeapFiles thread': async () => binding.compareHeapFiles(await opened(), await opened(), 'id', task()),
-    reportHeapFile: report,
-    'reportHeapFile thread': report,
+    'reportHeap.arguments': report,
+    reportHeap: report,
+    'reportHeap thread': report,
+    HeapInput: () => new binding.HeapInput(() => {}),
+    'HeapInput.write': written,
+    'HeapInput.end': () => written().end(),
+    'HeapInput.hasRoom': () => written().hasRoom(),
+    'HeapInput.isClosed': () => written().isClosed(),
+    openHeapInput: streamed,
+    'openHeapInput thread': streamed,
     ...Object.fromEntries([['toText', undefined, false], ['toMarkdown'], ['toJsonText']].map(([method, ...args]) => [`HeapReport.${method}`, async () => (await report())[method](...args)])),
     'HeapFile.suspects.base': ask('suspects', undefined, 1),
     'HeapFile.info': ask('info'),
@@ -83,8 +102,9 @@ function places(directory) {
     'HeapFile.node': ask('node', 1),
     'HeapFile.maxJsObjectId': ask('maxJsObjectId'),
     'HeapFile.summary.filter': ask('summary', undefined, { kind: 'noNativeContext' }, 0, 1),
+    'HeapFile.summary.memory': ask('summary', undefined, { kind: 'noNativeContext' }, 0, 1),
     'HeapFile.close': ask('close'),
-    ...Object.fromEntries(Object.entries({ summary: [undefined, undefined, 0, 1], instances: [',Function', 0, 1], references: [1, 0, 1], retainers: [1, 0, 1], dominated: [1, 0, 1], retainingPaths: [1, 1], duplicateStrings: [1], suspects: [undefined, 1], query: [{ limit: 1 }], offHeap: [], nativeContexts: [], timeline: [], allocationStack: [1], allocationSites: [1], columns: [] })
+    ...Object.fromEntries(Object.entries({ summary: [undefined, undefined, 0, 1], instances: [',Function', 0, 1], references: [1, 0, 1], retainers: [1, 0, 1], dominated: [1, 0, 1], retainingPaths: [1, 1], duplicateStrings: [1], suspects: [undefined, 1], query: [{ limit: 1 }], offHeap: [], nativeContexts: [], timeline: [], allocationStack: [1], allocationSites: [1], columns: [], export: [path.join(directory, 'columns'), true] })
       .flatMap(([method, args]) => [[`HeapFile.${method}`, ask(method, ...args)], [`HeapFile.${method} thread`, ask(method, ...args)]])),
   };
 }
@@ -104,7 +124,7 @@ test('a panic becomes an error with a code, wherever it begins', { skip: !bindin
 });
 
 test('every export of the addon is among the places', () => {
-  const classes = ['GcDetector', 'HeapFile', 'HeapReport', 'Task', 'SnapshotText'];
+  const classes = ['GcDetector', 'HeapFile', 'HeapInput', 'HeapReport', 'Task', 'SnapshotText'];
   const expected = Object.keys(places('/')).map((place) => place.split(/[ .]/)[0]);
   const exported = Object.keys(binding).filter((name) => !['__napiBindingTarget', 'testPanicAt'].includes(name));
   assert.deepStrictEqual(exported.filter((name) => !expected.includes(name)), []);

@@ -4,6 +4,12 @@
 const UNITS = { '': 1, B: 1, kB: 1e3, KB: 1e3, MB: 1e6, GB: 1e9, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 };
 const FORM = /^(?:(.+?)\s*:\s*)?(retained|selfSize|nodes)\s*>\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)$/;
 
+/** `"200MB"` in bytes; undefined when it is no size. */
+function size(text) {
+  const [, number, unit] = /^(\d+(?:\.\d+)?)\s*([A-Za-z]*)$/.exec(text.trim()) ?? [];
+  return number !== undefined && Object.hasOwn(UNITS, unit) ? Number(number) * UNITS[unit] : undefined;
+}
+
 /** `"retained>200MB"` or `"Session: nodes>1000"` as { text, className?, metric, value }. */
 function parseThreshold(text) {
   const match = FORM.exec(text.trim());
@@ -32,4 +38,4 @@ function crossed({ text, className, metric, value }, totals, rows) {
   return found > value ? `--fail-on "${text}": ${className ?? 'the heap'} has ${metric} ${found}` : undefined;
 }
 
-module.exports = { crossed, parseThreshold };
+module.exports = { crossed, parseThreshold, size };

@@ -7,7 +7,8 @@
 
 const { parseArgs } = require('node:util');
 const { crossed, parseThreshold } = require('./fail-on.js');
-const { classTable, diffTable, edgeTable, nodeText, stringTable } = require('./views.js');
+const { FILTERS, QUERY_OPTIONS, queryOf, summaryFilter } = require('./query.js');
+const { bytes, classTable, diffTable, edgeTable, nodeTable, nodeText, stringTable, suspectsText } = require('./views.js');
 
 /** The version of the shapes that --json prints. It grows when a field changes its meaning or goes away. */
 const SCHEMA_VERSION = 1;
@@ -25,10 +26,10 @@ const COMMON = {
 
 const COMMANDS = {
   analyze: {
-    usage: 'analyze FILE [--base FILE] [--json|--md] [--limit N] [--fail-on EXPR]...',
+    usage: 'analyze FILE [--base FILE] [--json|--md|--html OUT] [--limit N] [--fail-on EXPR]...',
     summary: 'totals, the classes that retain most, what grew since --base',
     operands: ['FILE'],
-    options: { base: { type: 'string' }, md: { type: 'boolean' }, 'fail-on': { type: 'string', multiple: true } },
+    options: { base: { type: 'string' }, md: { type: 'boolean' }, html: { type: 'string' }, 'fail-on': { type: 'string', multiple: true } },
     run: analyze
   },
   diff: {
@@ -38,10 +39,10 @@ const COMMANDS = {
     run: diff
   },
   summary: {
-    usage: 'summary FILE [--search TEXT] [--json] [--limit N]',
+    usage: 'summary FILE [--search TEXT] [--filter FILTER] [--since FILE] [--json] [--limit N]',
     summary: 'one row a class, as the Summary view of DevTools',
     operands: ['FILE'],
-    options: { search: { type: 'string' } },
+    options: { search: { type: 'string' }, filter: { type: 'string' }, since: { type: 'string' } },
     run: summary
   },
   node: {
@@ -61,6 +62,33 @@ const COMMANDS = {
     summary: 'strings of equal text, those that take most bytes first',
     operands: ['FILE'],
     run: strings
+  },
+  suspects: {
+    usage: 'suspects FILE [--base FILE] [--json] [--limit N]',
+    summary: 'where memory accumulates and who holds it; with --base, where it grew since',
+    operands: ['FILE'],
+    options: { base: { type: 'string' } },
+    run: suspects
+  },
+  query: {
+    usage: 'query FILE [CONDITION]... [--json] [--limit N]',
+    summary: 'the objects to which every condition applies, those that retain most first',
+    operands: ['FILE'],
+    options: QUERY_OPTIONS,
+    run: query
+  },
+  dominated: {
+    usage: 'dominated FILE @ID [--json] [--limit N]',
+    summary: 'what would go with an object, those that retain most first',
+    operands: ['FILE', '@ID'],
+    run: dominated
+  },
+  export: {
+    usage: 'export FILE -o DIR [--overwrite] [--json]',
+    summary: 'the graph as columns that other engines read: .npy files and a schema.json',
+    operands: ['FILE'],
+    options: { output: { type: 'string', short: 'o' }, overwrite: { type: 'boolean' } },
+    run: exportColumns
   }
 };
 
@@ -73,14 +101,20 @@ ${Object.values(COMMANDS)
   .map(({ usage, summary }) => `  ${usage}\n      ${summary}`)
   .join('\n')}
 
-FILE is a .heapsnapshot or .heaptimeline, plain or gzipped. @ID is a node id as DevTools shows it.
+FILE is a .heapsnapshot or .heaptimeline, plain or gzipped; - is standard input. @ID is a node id as DevTools shows it.
 
 Options:
   --json           the result as JSON (with schemaVersion) instead of text
   --md             the report as Markdown
+  --html OUT       the report as a page, to a file
   --limit N        at most N rows
   --fail-on EXPR   exit 1 when EXPR holds: METRIC>NUMBER[kB|MB|GB|KiB|MiB|GiB] on the whole heap, or
                    "CLASS: METRIC>NUMBER" on one class. METRIC is retained, selfSize or nodes. May be repeated.
+  --filter FILTER  one of ${FILTERS.join(', ')},
+                   native-context=@ID
+  --since FILE     only objects allocated since that snapshot
+  CONDITION        --class NAME, --name TEXT, --match REGEXP, --type TYPE, --edge NAME, --retained-by @ID, --detached,
+                   --min-self, --max-self, --min-retained, --max-retained SIZE, --min-distance, --max-distance N
   --color, --no-color
                    colors or none; without them: on a terminal, unless NO_COLOR is set
   -h, --help       this text
@@ -97,18 +131,21 @@ Examples:
 async function analyze({ file, limit, values, call, terminal }) {
   // Thresholds are read before the work, so that a misspelled one does not cost the time of an analysis.
   const thresholds = (values['fail-on'] ?? []).map(parseThreshold);
-  const report = await require('..').analyze(file, { ...call, limit, base: values.base });
-  print(values.json ? json(report.toJSON()) : values.md ? report.toMarkdown() : report.toText(terminal));
-  if (thresholds.length === 0) return 0;
   // The report shows the first classes; a threshold may be about any.
-  const rows = thresholds.some(({ className }) => className !== undefined) ? await withSnapshot(file, call, (snapshot) => snapshot.summary(call)) : [];
+  const byClass = thresholds.some(({ className }) => className !== undefined);
+  const [report, rows] = await withSnapshot(file, call, async (snapshot) => [
+    await require('..').analyze(snapshot, { ...call, limit, base: input(values.base) }),
+    byClass ? await snapshot.summary(call) : []
+  ]);
+  if (values.html !== undefined) require('node:fs').writeFileSync(values.html, report.toHTML());
+  else print(values.json ? json(report.toJSON()) : values.md ? report.toMarkdown() : report.toText(terminal));
   const messages = thresholds.map((threshold) => crossed(threshold, report.toJSON().totals, rows)).filter(Boolean);
   for (const message of messages) console.error(`heaprs: ${message}`);
   return messages.length > 0 ? 1 : 0;
 }
 
 async function diff({ file, other, limit, values, call }) {
-  const { rows, matchedBy } = await require('..').compareSnapshots(file, other, call);
+  const { rows, matchedBy } = await require('..').compareSnapshots(input(file), input(other), call);
   const shown = rows.slice(0, limit);
   print(values.json ? json({ base: file, file: other, matchedBy, rows: shown }) : diffTable(shown));
   return 0;
@@ -124,7 +161,10 @@ async function strings({ file, limit = 50, values, call }) {
 
 async function summary({ file, limit, values, call }) {
   return withSnapshot(file, call, async (snapshot) => {
-    const rows = await snapshot.summary({ ...call, limit, search: values.search });
+    const since = values.since === undefined ? undefined : await require('..').openSnapshot(input(values.since), call);
+    const filter = summaryFilter(values.filter, since);
+    const rows = await snapshot.summary({ ...call, limit, search: values.search, filter });
+    since?.close();
     print(values.json ? json({ file, rows }) : classTable(rows, snapshot.info.totalSize));
     return 0;
   });
@@ -149,8 +189,50 @@ async function retainers({ file, id, limit = 50, values, call }) {
   });
 }
 
+async function suspects({ file, limit, values, call, terminal }) {
+  return withSnapshot(file, call, async (snapshot) => {
+    const base = values.base === undefined ? undefined : await require('..').openSnapshot(input(values.base), call);
+    const suspects = await snapshot.suspects({ ...call, limit, base });
+    print(values.json ? json({ file, base: values.base, suspects }) : suspectsText(suspects, terminal.width));
+    base?.close();
+    return 0;
+  });
+}
+
+async function query({ file, limit = 50, values, call }) {
+  const wanted = queryOf(values);
+  return withSnapshot(file, call, async (snapshot) => {
+    const rows = await snapshot.query({ ...wanted, ...call, limit });
+    print(values.json ? json({ file, rows }) : nodeTable(rows));
+    return 0;
+  });
+}
+
+async function dominated({ file, id, limit = 50, values, call }) {
+  return withSnapshot(file, call, async (snapshot) => {
+    const node = existing(snapshot, id, file);
+    const rows = await snapshot.dominated(id, { ...call, limit });
+    print(values.json ? json({ file, node, rows }) : nodeTable(rows));
+    return 0;
+  });
+}
+
+async function exportColumns({ file, values, call }) {
+  if (values.output === undefined) throw new UsageError('export needs a folder: -o DIR');
+  return withSnapshot(file, call, async (snapshot) => {
+    const done = await snapshot.export(values.output, { ...call, overwrite: values.overwrite });
+    print(values.json ? json({ file, ...done }) : `${done.files.length} files, ${bytes(done.bytes)}, in ${done.directory}`);
+    return 0;
+  });
+}
+
+/** What a FILE of the command line stands for. */
+function input(file) {
+  return file === '-' ? process.stdin : file;
+}
+
 async function withSnapshot(file, call, body) {
-  const snapshot = await require('..').openSnapshot(file, call);
+  const snapshot = await require('..').openSnapshot(input(file), call);
   try {
     return await body(snapshot);
   } finally {
@@ -188,6 +270,9 @@ function parse(argv) {
   if (values.help) return { text: `Usage: heaprs ${command.usage}\n\n${command.summary}\n` };
   if (positionals.length !== command.operands.length) throw new UsageError(`usage: heaprs ${command.usage}`);
   const [file, second] = positionals;
+  if ([...positionals, values.base, values.since].filter((name) => name === '-').length > 1) {
+    throw new UsageError('standard input can be one of the files, not two');
+  }
   const operand = command.operands[1] === '@ID' ? { id: nodeId(second) } : { other: second };
   return { command, values, file, ...operand, limit: rowLimit(values.limit) };
 }

@@ -59,6 +59,40 @@ function edgeTable(title, edges) {
   return `${plain(title, 120)}\n${table(['distance', 'self', 'retained', 'edge', 'name and object'], cells)}`;
 }
 
+function nodeTable(rows) {
+  const cells = rows.map((row) => [
+    distance(row.distance),
+    bytes(row.selfSize),
+    bytes(row.retainedSize),
+    plain(row.className, 30),
+    `${plain(row.name)} @${row.id}`
+  ]);
+  return table(['distance', 'self', 'retained', 'class', 'object'], cells);
+}
+
+/** Each suspect as a paragraph: what is the matter, then the path to who holds it. */
+function suspectsText(suspects, width = 80) {
+  if (suspects.length === 0) return 'no suspects: nothing that a program holds stands out';
+  return suspects
+    .map((suspect, i) => {
+      const path = suspect.path.map((step) => `${edgeName({ type: step.type, name: step.edge })} -> ${plain(step.className, 40)} @${step.id}`);
+      const half = Math.ceil(path.length / 2);
+      if (suspect.omittedSteps > 0) path.splice(half, 0, `(${suspect.omittedSteps} more)`);
+      return [wrapped(`${i + 1}. ${plain(suspect.explanation, 1000)}`, width), ...path.map((step) => `     ${step}`)].join('\n');
+    })
+    .join('\n\n');
+}
+
+function wrapped(text, width) {
+  const lines = [''];
+  for (const word of text.split(' ')) {
+    const last = lines.length - 1;
+    if (lines[last] !== '' && lines[last].length + word.length + 1 > width) lines.push(`   ${word}`);
+    else lines[last] += `${lines[last] === '' ? '' : ' '}${word}`;
+  }
+  return lines.join('\n');
+}
+
 function nodeText(node, references, path) {
   const lines = [
     `${plain(node.name, 120)} @${node.id}`,
@@ -96,4 +130,4 @@ function stringTable(rows) {
   );
 }
 
-module.exports = { classTable, diffTable, edgeTable, nodeText, stringTable };
+module.exports = { bytes, classTable, diffTable, edgeTable, nodeTable, nodeText, stringTable, suspectsText };

@@ -6,6 +6,7 @@ const path = require('node:path');
 const { Readable } = require('node:stream');
 const { fileURLToPath } = require('node:url');
 const { aborted, fail } = require('./errors.js');
+const { begin } = require('./in-flight.js');
 const { defaultName, diagnosticDir, inDirectory } = require('./naming.js');
 const { native } = require('./native.js');
 const { runTask, taskOptions } = require('./task.js');
@@ -94,6 +95,7 @@ function captureHeapSnapshot(options) {
     const before = last;
     return (last = whenDone(before, checked.signal).then(() => capture(checked)));
   })();
+  if (typeof options?.file === 'string') begin(path.resolve(options.file), result);
   return result;
 }
 

@@ -1,15 +1,19 @@
 'use strict';
 // `analyze`: the report that one file, or two, come down to.
 
-const path = require('node:path');
 const { native } = require('./native.js');
-const { openOptions } = require('./snapshot.js');
+const { Snapshot, fileOf, openOptions, withSnapshots } = require('./snapshot.js');
+const { isStream } = require('./stream.js');
 const { runTask } = require('./task.js');
 const check = require('./validate.js');
 const { fail } = require('./errors.js');
 
-const analyzeOptions = { ...openOptions, base: check.path, limit: check.integer(0) };
+const analyzeOptions = { ...openOptions, base: openable, limit: check.integer(0) };
 const textOptions = { color: check.boolean, width: check.integer(20, 10_000) };
+
+function openable(name, value) {
+  return value instanceof Snapshot || isStream(value) ? value : check.path(name, value);
+}
 
 class Report {
   #report;
@@ -36,11 +40,14 @@ class Report {
   }
 }
 
-async function analyze(file, options) {
-  check.path('file', file);
-  const { base, limit, maxMemory, ...rest } = check.options(options, analyzeOptions);
-  const files = [path.resolve(file), base === undefined ? undefined : path.resolve(base)];
-  return new Report(await runTask(rest, (task) => native().reportHeapFile(...files, limit, maxMemory, task)));
+async function analyze(source, options) {
+  if (!(source instanceof Snapshot) && !isStream(source)) check.path('file', source);
+  const { base, limit, ...rest } = check.options(options, analyzeOptions);
+  return withSnapshots([['base', base], ['file', source]], rest, async (before, snapshot) => {
+    const { maxMemory: _opened, ...call } = rest;
+    const sides = [fileOf(snapshot), snapshot.info.file, before && fileOf(before), before?.info.file];
+    return new Report(await runTask(call, (task) => native().reportHeap(...sides, limit, task)));
+  });
 }
 
 module.exports = { Report, analyze };

@@ -2,7 +2,9 @@
 // Opened snapshots: DevTools' views as promises; every question is answered off this thread.
 
 const path = require('node:path');
+const { captured } = require('./in-flight.js');
 const { native } = require('./native.js');
+const { isStream, readStream } = require('./stream.js');
 const { runTask, taskOptions } = require('./task.js');
 const check = require('./validate.js');
 const { summaryFilter } = require('./filter.js');
@@ -14,10 +16,9 @@ const pathOptions = { ...openOptions, limit: check.integer(1, 10_000) };
 const compareOptions = { ...openOptions, matchBy: check.oneOf('auto', 'id', 'structure') };
 const limitOptions = { ...openOptions, limit: check.integer(0) };
 const suspectOptions = { ...openOptions, limit: check.integer(0), base: snapshotOption };
+const exportOptions = { ...openOptions, overwrite: check.boolean };
 const queryOptions = {
-  ...taskOptions,
-  offset: check.integer(0),
-  limit: check.integer(0),
+  ...pageOptions,
   className: check.string,
   name: textOrRegExp,
   type: check.string,
@@ -121,9 +122,9 @@ class Snapshot {
   }
 
   async query(options) {
-    const { signal, onProgress, name, ...wanted } = check.options(options, queryOptions);
+    const { signal, onProgress, maxMemory, name, ...wanted } = check.options(options, queryOptions);
     const pattern = name instanceof RegExp ? { name: name.source, nameFlags: name.flags } : { name };
-    return runTask({ signal, onProgress }, (task) => this.#file.query({ ...wanted, ...pattern }, task));
+    return runTask({ signal, onProgress, maxMemory }, (task) => this.#file.query({ ...wanted, ...pattern }, task));
   }
 
   async offHeap(options) {
@@ -158,6 +159,12 @@ class Snapshot {
     return runTask(check.options(options, openOptions), (task) => this.#file.columns(task));
   }
 
+  async export(directory, options) {
+    const folder = path.resolve(check.path('directory', directory));
+    const { overwrite = false, ...rest } = check.options(options, exportOptions);
+    return { directory: folder, ...(await runTask(rest, (task) => this.#file.export(folder, overwrite, task))) };
+  }
+
   close() {
     this.#file.close();
   }
@@ -168,29 +175,42 @@ if (Symbol.dispose) {
   Object.defineProperty(Snapshot.prototype, Symbol.dispose, { value: Snapshot.prototype.close, configurable: true, writable: true });
 }
 
-async function openSnapshot(file, options) {
-  check.path('file', file);
+async function openSnapshot(source, options) {
+  if (isStream(source)) {
+    const { maxMemory, ...rest } = check.options(options, openOptions);
+    const file = await readStream(source, rest, (input, task) => native().openHeapInput(input, maxMemory, task));
+    return new Snapshot(file, typeof source.path === 'string' ? path.resolve(source.path) : '-');
+  }
+  check.path('file', source);
   const { maxMemory, ...rest } = check.options(options, openOptions);
-  const name = path.resolve(file);
+  const name = path.resolve(source);
+  await captured(name, rest.signal);
   return new Snapshot(await runTask(rest, (task) => native().openHeapFile(name, maxMemory, task)), name);
 }
 
-async function compareSnapshots(base, current, options) {
-  const { matchBy = 'auto', ...checked } = check.options(options, compareOptions);
+// Calls `body` with a Snapshot for each of `sides`, [name, value]: those that are not opened yet are opened, and closed at the end.
+async function withSnapshots(sides, options, body) {
   const opened = [];
-  const use = async (name, side) => {
-    if (side instanceof Snapshot) return side;
-    if (typeof side !== 'string') throw check.invalid(name, 'a Snapshot or the path of a file', side);
-    const snapshot = await openSnapshot(side, checked);
+  const use = async ([name, side]) => {
+    if (side === undefined || side instanceof Snapshot) return side;
+    if (typeof side !== 'string' && !isStream(side)) throw check.invalid(name, 'a Snapshot, the path of a file or a stream', side);
+    const snapshot = await openSnapshot(side, options);
     opened.push(snapshot);
     return snapshot;
   };
   try {
-    const sides = [await use('base', base), await use('current', current)].map(fileOf);
-    return await runTask(checked, (task) => native().compareHeapFiles(...sides, matchBy, task));
+    const snapshots = [];
+    for (const side of sides) snapshots.push(await use(side));
+    return await body(...snapshots);
   } finally {
     for (const snapshot of opened) snapshot.close();
   }
 }
 
-module.exports = { Snapshot, compareSnapshots, openOptions, openSnapshot };
+async function compareSnapshots(base, current, options) {
+  const { matchBy = 'auto', ...checked } = check.options(options, compareOptions);
+  return withSnapshots([['base', base], ['current', current]], checked, (...sides) =>
+    runTask(checked, (task) => native().compareHeapFiles(...sides.map(fileOf), matchBy, task)));
+}
+
+module.exports = { Snapshot, compareSnapshots, fileOf, openOptions, openSnapshot, withSnapshots };

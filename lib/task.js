@@ -8,8 +8,9 @@ const { abortSignal, callback } = require('./validate.js');
 // The options every long operation takes.
 const taskOptions = { signal: abortSignal, onProgress: callback };
 
-// Runs `start(task)`, which returns the native promise, under the given signal and progress callback.
-async function runTask({ signal, onProgress }, start) {
+// Runs `start(task)`, which returns the native promise, under the given signal and progress callback. `maxMemory` is what the answer
+// may take of its own.
+async function runTask({ signal, onProgress, maxMemory }, start) {
   if (signal && signal.aborted) throw aborted(signal);
   let thrown;
   const report = onProgress && ((phase, done, total) => {
@@ -22,7 +23,7 @@ async function runTask({ signal, onProgress }, start) {
       task.cancel();
     }
   });
-  const task = new (native().Task)(report);
+  const task = new (native().Task)(report, maxMemory);
   const cancel = () => task.cancel();
   if (signal) signal.addEventListener('abort', cancel, { once: true });
   abandonAtExit(task);

@@ -1,38 +1,13 @@
-//! The Comparison of two snapshots of one process: what is new, what is gone, told apart by id or by structure, counted by class.
-
-use rustc_hash::FxHashMap;
+//! The Comparison of two snapshots of one process: what is new and what is gone, counted by class.
 
 use super::{
     Heap,
-    classes::{Classes, Place, key_text},
+    classes::{Classes, key_text},
+    matching::{MatchBy, Matching, Sides},
     rows::DiffRow,
-    structure::{self, NONE, Pairs, Side},
-    text::{JsString, cmp_utf16},
+    text::cmp_utf16,
 };
-use crate::{error::Result, graph::steps::Steps, progress::Progress};
-
-/// How objects of two snapshots are told to be the same.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum MatchBy {
-    /// By id where ids can be compared, else by structure.
-    #[default]
-    Auto,
-    /// By id: DevTools' Comparison.
-    Id,
-    /// By what holds them and what they hold: for captures that numbered the objects anew.
-    Structure,
-}
-
-impl MatchBy {
-    /// The word for it.
-    pub fn name(self) -> &'static str {
-        match self {
-            MatchBy::Auto => "auto",
-            MatchBy::Id => "id",
-            MatchBy::Structure => "structure",
-        }
-    }
-}
+use crate::{error::Result, progress::Progress};
 
 /// What differs between two snapshots.
 #[derive(Clone, Debug)]
@@ -49,91 +24,30 @@ pub fn compare(base: &Heap, current: &Heap, progress: &Progress) -> Result<Vec<D
 }
 
 /// Rows for every class that gained or lost objects.
-///
-/// The base's plain objects are counted under the later snapshot's definitions, or else one object more or less of some
-/// shape could rename all others.
 pub fn compare_by(match_by: MatchBy, base: &Heap, current: &Heap, progress: &Progress) -> Result<Comparison> {
-    let by_structure = match match_by {
-        MatchBy::Id => false,
-        MatchBy::Structure => true,
-        MatchBy::Auto => !ids_compare(base, current, progress)?,
-    };
-    let base_classes = Classes::compute(&base.snapshot, base.graph.states(), &current.definitions, progress)?;
-    let sides = Sides::new(&base_classes, &current.classes);
-    let mut tally = Tally { base, current, base_classes: &base_classes, counts: vec![], sides: &sides };
-    tally.counts.resize_with(sides.keys.len(), Counts::default);
-    if by_structure {
-        let pairs = sides.pair(base, &base_classes, current, progress)?;
-        let mut steps = Steps::start(progress, "comparison", base.info().nodes + current.info().nodes)?;
-        for (node, &pair) in (0..).zip(&pairs.of_base) {
-            steps.one()?;
-            tally.see(Some(node), (pair != NONE).then_some(pair));
-        }
-        for (node, _) in (0..).zip(&pairs.of_current).filter(|&(_, &pair)| pair == NONE) {
-            steps.one()?;
-            tally.see(None, Some(node));
-        }
-        steps.finish()?;
-    } else {
-        by_id(base, current, progress, |a, b| tally.see(a, b))?;
-    }
-    let matched_by = if by_structure { MatchBy::Structure } else { MatchBy::Id };
-    Ok(Comparison { matched_by, rows: tally.rows() })
+    Matching::new(match_by, base, current, progress)?.comparison(progress)
 }
 
-/// For each node of `current`, the node of `base` that is the same object by structure, or `u32::MAX`.
-pub fn pair_by_structure(base: &Heap, current: &Heap, progress: &Progress) -> Result<Vec<u32>> {
-    let base_classes = Classes::compute(&base.snapshot, base.graph.states(), &current.definitions, progress)?;
-    let sides = Sides::new(&base_classes, &current.classes);
-    Ok(sides.pair(base, &base_classes, current, progress)?.of_current)
-}
-
-/// Whether equal ids mean equal objects: not in files that say so, and not when hardly any id leads to the like of what it
-/// led to before.
-fn ids_compare(base: &Heap, current: &Heap, progress: &Progress) -> Result<bool> {
-    if base.snapshot.has_fork_ids() || current.snapshot.has_fork_ids() {
-        return Ok(false);
-    }
-    let (mut of_base, mut kept) = (0u64, 0u64);
-    by_id(base, current, progress, |a, b| {
-        of_base += u64::from(a.is_some());
-        if let (Some(a), Some(b)) = (a, b) {
-            let same = base.snapshot.node_type(a) == current.snapshot.node_type(b)
-                && base.snapshot.node_name(a) == current.snapshot.node_name(b);
-            kept += u64::from(same);
-        }
-    })?;
-    Ok(kept * HARDLY_ANY >= of_base)
-}
-
-/// One in so many ids of the base has to lead to the same type and name later, for ids to be comparable.
-const HARDLY_ANY: u64 = 10;
-
-/// All nodes of both, in the order of their ids; those of one id together.
-fn by_id(
-    base: &Heap,
-    current: &Heap,
-    progress: &Progress,
-    mut see: impl FnMut(Option<u32>, Option<u32>),
-) -> Result<()> {
-    // Both in the order of their ids, like the two halves of a zip.
-    let mut steps = Steps::start(progress, "comparison", base.info().nodes + current.info().nodes)?;
-    let mut old = base.graph.ids().iter(&base.snapshot).peekable();
-    let mut new = current.graph.ids().iter(&current.snapshot).peekable();
-    loop {
-        steps.one()?;
-        let (a, b) = (old.peek().copied(), new.peek().copied());
-        let id = match (a, b) {
-            (Some(a), Some(b)) => base.snapshot.node_id(a).min(current.snapshot.node_id(b)),
-            (Some(a), None) => base.snapshot.node_id(a),
-            (None, Some(b)) => current.snapshot.node_id(b),
-            (None, None) => break,
+impl Matching<'_> {
+    /// Rows for every class that gained or lost objects.
+    ///
+    /// The base's plain objects are counted under the later snapshot's definitions, or else one object more or less of some
+    /// shape could rename all others.
+    pub fn comparison(&self, progress: &Progress) -> Result<Comparison> {
+        let (base, current) = (self.base, self.current);
+        let made;
+        let (base_classes, sides) = match &self.sides {
+            Some(sides) => sides,
+            None => {
+                made = Sides::new(base, current, progress)?;
+                &made
+            }
         };
-        let a = old.next_if(|&node| base.snapshot.node_id(node) == id);
-        let b = new.next_if(|&node| current.snapshot.node_id(node) == id);
-        see(a, b);
+        let mut tally = Tally { base, current, base_classes, counts: vec![], sides };
+        tally.counts.resize_with(sides.keys.len(), Counts::default);
+        self.each(progress, |a, b| tally.see(a, b))?;
+        Ok(Comparison { matched_by: self.matched_by(), rows: tally.rows() })
     }
-    steps.finish()
 }
 
 /// Counts what is new and gone, by class.
@@ -209,13 +123,6 @@ impl Tally<'_> {
     }
 }
 
-/// Class keys that mean the same in both snapshots.
-struct Sides {
-    keys: FxHashMap<(Option<Place>, JsString), u32>,
-    of_base: Vec<u32>,
-    of_current: Vec<u32>,
-}
-
 #[derive(Default)]
 struct Counts {
     added: u64,
@@ -225,25 +132,4 @@ struct Counts {
     /// The removed node with the greatest id.
     last_removed: u32,
     in_current: bool,
-}
-
-impl Sides {
-    fn new(base: &Classes, current: &Classes) -> Self {
-        let mut sides = Sides { keys: FxHashMap::default(), of_base: vec![], of_current: vec![] };
-        sides.of_base = (0..base.count()).map(|class| sides.number(base, class)).collect();
-        sides.of_current = (0..current.count()).map(|class| sides.number(current, class)).collect();
-        sides
-    }
-
-    fn number(&mut self, classes: &Classes, class: u32) -> u32 {
-        let key = (classes.key(class).place, classes.name(class).clone());
-        let next = self.keys.len() as u32;
-        *self.keys.entry(key).or_insert(next)
-    }
-
-    fn pair(&self, base: &Heap, base_classes: &Classes, current: &Heap, progress: &Progress) -> Result<Pairs> {
-        let old = Side::new(&base.snapshot, base_classes, &self.of_base, progress)?;
-        let new = Side::new(&current.snapshot, &current.classes, &self.of_current, progress)?;
-        structure::pair(&old, &new, progress)
-    }
 }

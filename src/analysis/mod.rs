@@ -6,10 +6,12 @@ mod allocations;
 mod classes;
 mod comparison;
 mod duplicates;
+mod export;
 mod filters;
 pub(crate) mod format;
 mod holders;
 mod interfaces;
+mod matching;
 mod names;
 mod off_heap;
 mod query;
@@ -24,8 +26,10 @@ mod views;
 
 use std::path::Path;
 
-pub use comparison::{Comparison, MatchBy, compare, compare_by, pair_by_structure};
+pub use comparison::{Comparison, compare, compare_by};
+pub use export::Exported;
 pub use filters::SummaryFilter;
+pub use matching::{MatchBy, Matching, pair_by_structure};
 pub use off_heap::{OffHeap, OffHeapKind};
 pub use query::{NamePattern, Query};
 pub use rows::*;

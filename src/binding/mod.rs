@@ -17,4 +17,5 @@ mod leak;
 mod report;
 mod rows;
 mod snapshot;
+mod stream;
 mod task;

@@ -1,17 +1,14 @@
 //! The report of one file, or of what changed between two.
 
-use std::path::Path;
-
 use napi::{Env, bindgen_prelude::Object};
 use napi_derive::napi;
 
 use super::{
     guard::guard,
-    snapshot::read_options,
+    snapshot::HeapFile,
     task::{self, Task},
 };
 use crate::{
-    analysis::Heap,
     error::{Code, Error},
     os,
     report::{Report, ReportOptions, TextOptions},
@@ -23,30 +20,26 @@ pub struct HeapReport {
     report: Report,
 }
 
-/// Opens the files, makes the report, closes the files.
+/// The report of an opened snapshot, with a base of what grew since; both stay open.
 #[napi(ts_return_type = "Promise<HeapReport>")]
-pub fn report_heap_file<'env>(
+pub fn report_heap<'env>(
     env: &'env Env,
+    heap: &HeapFile,
     file: String,
-    base: Option<String>,
+    base: Option<&HeapFile>,
+    base_file: Option<String>,
     limit: Option<f64>,
-    max_memory: Option<f64>,
     task: &Task,
 ) -> napi::Result<Object<'env>> {
-    let options = read_options(max_memory);
-    task::run(env, "reportHeapFile", task, move |progress| {
-        let report = (|| {
-            let open = |file: &String| Heap::open(Path::new(file), &options, progress);
-            let base_heap = base.as_ref().map(&open).transpose()?;
-            let heap = open(&file)?;
-            let options = ReportOptions {
-                file: Some(&file),
-                base: base_heap.as_ref().map(|heap| (heap, base.as_deref())),
-                limit: limit.map(|limit| limit as usize),
-            };
-            Report::new(&heap, &options, progress)
-        })();
-        os::trim(); // the heaps are gone by here
+    let (heap, base) = guard(*env, "reportHeap.arguments", || Ok((heap.get()?, base.map(HeapFile::get).transpose()?)))?;
+    task::run(env, "reportHeap", task, move |progress| {
+        let options = ReportOptions {
+            file: Some(&file),
+            base: base.as_ref().map(|heap| (&**heap, base_file.as_deref())),
+            limit: limit.map(|limit| limit as usize),
+        };
+        let report = Report::new(&heap, &options, progress);
+        os::trim();
         Ok(HeapReport { report: report? })
     })
 }

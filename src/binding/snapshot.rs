@@ -21,7 +21,7 @@ use super::{
     task::{self, Task},
 };
 use crate::{
-    analysis::{self, Heap, MatchBy, Page, SummaryQuery, SuspectsQuery},
+    analysis::{self, Exported, Heap, MatchBy, Page, SummaryQuery, SuspectsQuery},
     error::{Code, Error, Result},
     os,
     progress::Progress,
@@ -75,6 +75,13 @@ pub struct HeapComparison {
     pub rows: Vec<DiffRow>,
 }
 
+/// What an export wrote.
+#[napi(object, object_from_js = false)]
+pub struct HeapExport {
+    pub files: Vec<String>,
+    pub bytes: f64,
+}
+
 /// Rows for each class that differs; objects are told apart by `"id"`, by `"structure"`, or by what the files allow.
 #[napi(ts_return_type = "Promise<HeapComparison>")]
 pub fn compare_heap_files<'env>(
@@ -84,7 +91,13 @@ pub fn compare_heap_files<'env>(
     match_by: String,
     task: &Task,
 ) -> napi::Result<Object<'env>> {
-    let (base, current) = guard(*env, "compareHeapFiles.arguments", || Ok((base.get()?, current.get()?)))?;
+    let (base, current) = guard(*env, "compareHeapFiles.arguments", || {
+        let (base, current) = (base.get()?, current.get()?);
+        if match_by == "structure" {
+            task.afford(PER_NODE_BY_STRUCTURE * (base.info().nodes + current.info().nodes))?;
+        }
+        Ok((base, current))
+    })?;
     task::run(env, "compareHeapFiles", task, move |progress| {
         let match_by = match &*match_by {
             "id" => MatchBy::Id,
@@ -144,6 +157,9 @@ impl HeapFile {
     ) -> napi::Result<Object<'env>> {
         let filter = guard(*env, "HeapFile.summary.filter", || filter.map(|filter| filter.get()).transpose())?;
         let query = SummaryQuery { search, filter, page: page(offset, limit) };
+        if query.filter.is_some() {
+            guard(*env, "HeapFile.summary.memory", || task.afford(PER_NODE_FILTERED * self.get()?.info().nodes))?;
+        }
         self.ask(env, "HeapFile.summary", task, move |heap, progress| {
             rows::<_, ClassRow>(heap.summary(&query, progress)?)
         })
@@ -278,6 +294,21 @@ impl HeapFile {
         self.ask(env, "HeapFile.columns", task, move |heap, progress| Ok(Columns::from(heap.columns(progress)?)))
     }
 
+    /// Every column as a file in a folder.
+    #[napi(ts_return_type = "Promise<HeapExport>")]
+    pub fn export<'env>(
+        &self,
+        env: &'env Env,
+        directory: String,
+        overwrite: bool,
+        task: &Task,
+    ) -> napi::Result<Object<'env>> {
+        self.ask(env, "HeapFile.export", task, move |heap, progress| {
+            let Exported { files, bytes } = heap.export(Path::new(&directory), overwrite, progress)?;
+            Ok(HeapExport { files, bytes: bytes as f64 })
+        })
+    }
+
     /// Gives the memory back, at once or when the last running question is answered.
     #[napi]
     pub fn close(&mut self, env: Env) -> napi::Result<()> {
@@ -301,7 +332,11 @@ impl HeapFile {
         task: &Task,
         answer: impl FnOnce(&Heap, &Progress) -> Result<T> + Send + 'static,
     ) -> napi::Result<Object<'env>> {
-        let heap = guard(*env, "HeapFile", || self.get())?;
+        let heap = guard(*env, "HeapFile", || {
+            let heap = self.get()?;
+            task.afford(per_node(name) * heap.info().nodes)?;
+            Ok(heap)
+        })?;
         task::run(env, name, task, move |progress| answer(&heap, progress))
     }
 
@@ -336,7 +371,7 @@ impl ObjectFinalize for HeapFile {
 }
 
 /// A heap on its way to JavaScript, where it becomes a [`HeapFile`].
-struct Opened(Arc<Heap>);
+pub(super) struct Opened(pub(super) Arc<Heap>);
 
 impl ToNapiValue for Opened {
     unsafe fn to_napi_value(env: napi::sys::napi_env, value: Self) -> napi::Result<napi::sys::napi_value> {
@@ -352,6 +387,27 @@ impl ToNapiValue for Opened {
 pub(super) fn read_options(max_memory: Option<f64>) -> ReadOptions {
     ReadOptions { max_memory: max_memory.map(|bytes| bytes as u64), ..ReadOptions::default() }
 }
+
+/// Bytes that answering takes for each node of the snapshot, the answer included. Rows for JavaScript are not counted: they are as many
+/// as were asked for.
+fn per_node(question: &str) -> u64 {
+    match question {
+        "HeapFile.columns" => 36,
+        "HeapFile.suspects" => 24,
+        "HeapFile.duplicateStrings" => 16,
+        "HeapFile.nativeContexts" | "HeapFile.allocationSites" | "HeapFile.allocationStack" | "HeapFile.timeline" => 8,
+        "HeapFile.retainingPaths" => 8,
+        "HeapFile.query" | "HeapFile.instances" | "HeapFile.dominated" => 4,
+        // A page of what is there already, or a stream.
+        _ => 0,
+    }
+}
+
+/// Which objects pass, and what they retain.
+const PER_NODE_FILTERED: u64 = 9;
+
+/// For each node of both snapshots: symbols, fingerprints, pairs. By id nothing is kept but counts by class.
+const PER_NODE_BY_STRUCTURE: u64 = 24;
 
 fn page(offset: f64, limit: Option<f64>) -> Page {
     Page { offset: offset as usize, limit: limit.map(|limit| limit as usize) }

@@ -14,7 +14,7 @@ use napi_derive::napi;
 
 use super::guard::{catch, guard, js_error};
 use crate::{
-    error::Result,
+    error::{Code, Error, Result},
     progress::{Progress, Report},
     service,
 };
@@ -27,13 +27,18 @@ type ProgressFunction = ThreadsafeFunction<ProgressArgs, (), ProgressArgs, Statu
 pub struct Task {
     progress: Progress,
     finished: Arc<Finished>,
+    max_memory: Option<u64>,
 }
 
 #[napi]
 impl Task {
-    /// `onProgress(phase, done, total)` is called on the JavaScript thread, at most every 50 ms.
+    /// `onProgress(phase, done, total)` is called on the JavaScript thread, at most every 50 ms. `maxMemory` is what an answer may take.
     #[napi(constructor)]
-    pub fn new(env: Env, on_progress: Option<Function<'_, ProgressArgs, ()>>) -> napi::Result<Self> {
+    pub fn new(
+        env: Env,
+        on_progress: Option<Function<'_, ProgressArgs, ()>>,
+        max_memory: Option<f64>,
+    ) -> napi::Result<Self> {
         let listener = match on_progress {
             None => None,
             Some(function) => Some(progress_function(&function)?),
@@ -49,6 +54,7 @@ impl Task {
                     }),
                 },
                 finished: Arc::default(),
+                max_memory: max_memory.map(|bytes| bytes as u64),
             })
         })
     }
@@ -70,6 +76,21 @@ impl Task {
             self.progress.cancel();
             Ok(())
         })
+    }
+}
+
+impl Task {
+    /// Fails when `bytes`, which an answer is about to take, are more than it may.
+    pub(super) fn afford(&self, bytes: u64) -> Result<()> {
+        match self.max_memory {
+            Some(allowed) if bytes > allowed => {
+                let message = format!(
+                    "the answer would take about {bytes} bytes of memory, but {allowed} are allowed (maxMemory)"
+                );
+                Err(Error::new(Code::MemoryBudget, message))
+            }
+            _ => Ok(()),
+        }
     }
 }
 

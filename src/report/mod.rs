@@ -12,9 +12,7 @@ pub use held::{HeldObject, HeldStep};
 pub use text::TextOptions;
 
 use crate::{
-    analysis::{
-        ClassRow, Comparison, DiffRow, Heap, MatchBy, Statistics, SummaryQuery, Suspect, SuspectsQuery, compare_by,
-    },
+    analysis::{ClassRow, Comparison, DiffRow, Heap, MatchBy, Matching, Statistics, SummaryQuery, Suspect},
     error::Result,
     progress::Progress,
 };
@@ -101,7 +99,8 @@ pub struct Growth {
 impl Report {
     /// Picks the first screen from a heap.
     pub fn new(heap: &Heap, options: &ReportOptions<'_>, progress: &Progress) -> Result<Report> {
-        let suspects = suspects(heap, options.base.map(|(base, _)| base), progress)?;
+        let since = options.base.map(|(base, _)| Matching::new(MatchBy::Auto, base, heap, progress)).transpose()?;
+        let suspects = suspects(heap, since.as_ref(), progress)?;
         let usual = if suspects.is_empty() { DEFAULT_LIMIT } else { LIMIT_BESIDE_SUSPECTS };
         let limit = options.limit.unwrap_or(usual);
         let info = heap.info();
@@ -113,9 +112,9 @@ impl Report {
             edges: info.edges,
             classes: classes.len() as u64,
         };
-        let growth = match options.base {
-            Some((base, name)) => Some(Growth::new(base, name, heap, limit, progress)?),
-            None => None,
+        let growth = match (&since, options.base) {
+            (Some(since), Some((_, name))) => Some(Growth::new(since, name, heap, limit, progress)?),
+            _ => None,
         };
         // What grew is more telling than what is big.
         let grown = growth.iter().flat_map(|g| &g.classes).map(|row| (&row.key, &row.name));
@@ -141,22 +140,21 @@ impl Report {
 }
 
 /// Where it grew; where it did not, what is big all the same.
-fn suspects(heap: &Heap, base: Option<&Heap>, progress: &Progress) -> Result<Vec<Suspect>> {
-    let query = SuspectsQuery { limit: Some(MAX_SUSPECTS), base };
-    let found = heap.suspects(&query, progress)?;
-    if found.is_empty() && base.is_some() {
-        return heap.suspects(&SuspectsQuery { base: None, ..query }, progress);
+fn suspects(heap: &Heap, since: Option<&Matching<'_>>, progress: &Progress) -> Result<Vec<Suspect>> {
+    let found = heap.suspects_since(since, Some(MAX_SUSPECTS), progress)?;
+    if found.is_empty() && since.is_some() {
+        return heap.suspects_since(None, Some(MAX_SUSPECTS), progress);
     }
     Ok(found)
 }
 
 impl Growth {
-    fn new(base: &Heap, file: Option<&str>, heap: &Heap, limit: usize, progress: &Progress) -> Result<Growth> {
-        let Comparison { matched_by, rows: mut classes } = compare_by(MatchBy::Auto, base, heap, progress)?;
+    fn new(since: &Matching<'_>, file: Option<&str>, heap: &Heap, limit: usize, progress: &Progress) -> Result<Growth> {
+        let Comparison { matched_by, rows: mut classes } = since.comparison(progress)?;
         classes.retain(|row| row.size_delta > 0);
         classes.sort_by_key(|row| std::cmp::Reverse(row.size_delta));
         classes.truncate(limit);
-        let (before, now) = (base.info().total_size, heap.info().total_size);
+        let (before, now) = (since.base().info().total_size, heap.info().total_size);
         Ok(Growth {
             base_file: file.map(str::to_owned),
             base_total_size: before,

@@ -159,6 +159,10 @@ impl Snapshot {
     pub fn type_name(&self, kind: NodeType) -> &str {
         self.type_names.get(kind)
     }
+    /// The node types' names as the file spells them, by [`NodeType`]: all that heaprs knows, then those of this file alone.
+    pub fn type_names(&self) -> &[String] {
+        &self.type_names.0
+    }
     /// Which ids had been given out by when, of an allocation timeline.
     pub fn samples(&self) -> &[Sample] {
         &self.samples

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     analysis::{
-        Heap, JsString,
+        Heap, JsString, Matching,
         holders::{Holders, Kind, Place, is_global},
     },
     error::Result,
@@ -292,8 +292,8 @@ fn is_of_node(draft: &Draft) -> bool {
 
 impl Draft {
     /// What became of it since the base.
-    pub(super) fn growth(&self, heap: &Heap, base: &Heap, progress: &Progress) -> Result<SuspectGrowth> {
-        let then = base.graph.ids().get(&base.snapshot, heap.snapshot.node_id(self.holder));
+    pub(super) fn growth(&self, heap: &Heap, since: &Matching<'_>, progress: &Progress) -> Result<SuspectGrowth> {
+        let (base, then) = (since.base(), since.old(self.holder));
         let (retained, count) = match then {
             None => (0, 0),
             Some(node) => {

@@ -11,7 +11,7 @@ mod groups;
 
 use serde::Serialize;
 
-use super::{Heap, JsString, holders::Holders, names};
+use super::{Heap, JsString, MatchBy, Matching, holders::Holders, names};
 use crate::{
     error::Result,
     graph::{Children, RetainedSizes},
@@ -36,7 +36,8 @@ const MAX_STEPS: usize = 40;
 pub struct SuspectsQuery<'a> {
     /// How many at most; five without.
     pub limit: Option<usize>,
-    /// An earlier snapshot of the same process with comparable ids: then what grew since is looked for.
+    /// An earlier snapshot of the same process: then what grew since is looked for. Objects are told apart by id where ids compare, else
+    /// by structure.
     pub base: Option<&'a Heap>,
 }
 
@@ -140,11 +141,22 @@ pub struct SuspectStep {
 impl Heap {
     /// Where memory accumulates, most first. None in a heap in which nothing but Node.js itself lives.
     pub fn suspects(&self, query: &SuspectsQuery<'_>, progress: &Progress) -> Result<Vec<Suspect>> {
-        let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
-        let grown = query.base.map(|base| self.grown_since(base, progress)).transpose()?;
+        let matching = query.base.map(|base| Matching::new(MatchBy::Auto, base, self, progress)).transpose()?;
+        self.suspects_since(matching.as_ref(), query.limit, progress)
+    }
+
+    /// Where memory accumulates; with a matching of an earlier snapshot and this one, where it grew since.
+    pub fn suspects_since(
+        &self,
+        since: Option<&Matching<'_>>,
+        limit: Option<usize>,
+        progress: &Progress,
+    ) -> Result<Vec<Suspect>> {
+        let limit = limit.unwrap_or(DEFAULT_LIMIT);
+        let grown = since.map(|since| self.grown_since(since, progress)).transpose()?;
         let retained =
             |node: u32| grown.as_ref().map_or_else(|| self.graph.retained_size(node), |grown| grown.get(node));
-        let least = if query.base.is_some() { MIN_GROWTH } else { MIN_BYTES };
+        let least = if since.is_some() { MIN_GROWTH } else { MIN_BYTES };
         let threshold = (retained(self.snapshot.root()) / MIN_SHARE).max(least);
         let points = Points::find(self, &retained, threshold, progress)?;
         let holders = Holders::new(self, progress)?;
@@ -158,23 +170,23 @@ impl Heap {
             if draft.counted.is_some() {
                 draft.count = draft.count.max(links);
             }
-            suspects.push(self.suspect(&holders, &draft, off_heap, query.base)?);
+            suspects.push(self.suspect(&holders, &draft, off_heap, since)?);
         }
         Ok(suspects)
     }
 
     /// What each node retains of the objects that the base does not have.
-    fn grown_since(&self, base: &Heap, progress: &Progress) -> Result<RetainedSizes> {
+    fn grown_since(&self, since: &Matching<'_>, progress: &Progress) -> Result<RetainedSizes> {
         let (snapshot, graph) = (&self.snapshot, &self.graph);
         let mut sizes = vec![0u32; snapshot.node_count() as usize];
         for node in 0..snapshot.node_count() {
             if node % (1 << 14) == 0 {
                 progress.check()?;
             }
-            let old = base.graph.ids().get(&base.snapshot, snapshot.node_id(node));
+            let old = since.old(node);
             let now = graph.self_size(node);
             // A table that got longer is not new, but its growth is.
-            sizes[node as usize] = old.map_or(now, |old| now.saturating_sub(base.graph.self_size(old)));
+            sizes[node as usize] = old.map_or(now, |old| now.saturating_sub(since.base().graph.self_size(old)));
         }
         let children = Children::of_tree(graph.dominators(), snapshot.root(), progress)?;
         let mut order = vec![snapshot.root()];
@@ -194,14 +206,14 @@ impl Heap {
         holders: &Holders<'_>,
         draft: &Draft,
         off_heap_size: u64,
-        base: Option<&Heap>,
+        since: Option<&Matching<'_>>,
     ) -> Result<Suspect> {
         let mut path = holders.path(draft.holder)?;
         let omitted_steps = path.len().saturating_sub(MAX_STEPS);
         if omitted_steps > 0 {
             path.drain(MAX_STEPS / 2..MAX_STEPS / 2 + omitted_steps);
         }
-        let growth = base.map(|base| draft.growth(self, base, holders.progress())).transpose()?;
+        let growth = since.map(|since| draft.growth(self, since, holders.progress())).transpose()?;
         let total = self.statistics.total.max(1);
         Ok(Suspect {
             kind: draft.kind,
