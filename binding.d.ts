@@ -98,6 +98,16 @@ export declare class HeapReport {
   toJsonText(): string
 }
 
+/** This process, looked at and ready to be forked. Serves one fork. */
+export declare class PreparedFork {
+  /** What was found out is too old to fork by. */
+  get stale(): boolean
+  /** Whether V8's helper threads wait for work now, or within `spinMs`. */
+  quiet(spinMs: number): boolean
+  /** Forks in this call, and promises the written file. */
+  start(request: CaptureRequest, comparableIds: boolean, task: Task): Promise<CaptureSummary>
+}
+
 /** The text of a snapshot, compressed in memory (about a fifth of it) until it is read. */
 export declare class SnapshotText {
   /** The next at most 128 KB, or null at the end. */
@@ -400,6 +410,9 @@ export declare function openHeapFile(file: string, maxMemory: number | undefined
 /** Reads what is written to `input` and computes what every view needs. */
 export declare function openHeapInput(input: HeapInput, maxMemory: number | undefined | null, task: Task): Promise<HeapFile>
 
+/** Looks at this process, on a thread of its own. */
+export declare function prepareFork(task: Task): Promise<PreparedFork>
+
 /** Gives the process back the speed that snapshots have taken from it. */
 export declare function releaseObjectIds(): void
 
@@ -473,6 +486,7 @@ export interface UnavailableFeatures {
   releaseObjectIds?: string
   gcEvents?: string
   fullGc?: string
+  fork?: string
 }
 
 /** V8's heap by kind. */

@@ -50,6 +50,7 @@ export type HeaprsErrorCode =
   | 'ERR_HEAPRS_UNAVAILABLE'
   /** V8 gave up on the snapshot. */
   | 'ERR_HEAPRS_CAPTURE_FAILED'
+  | 'ERR_HEAPRS_FORK_FAILED'
   /** A bug in heaprs (a caught panic): the operation failed, the process goes on. */
   | 'ERR_HEAPRS_INTERNAL'
 
@@ -100,9 +101,14 @@ export function getHeapSnapshot(options?: HeapSnapshotOptions): Readable
  * The file appears under its final name only when it is complete (temporary name in the same folder, fsync, rename), with mode 0600. A
  * failed or aborted capture leaves nothing behind. Captures of one thread queue up. A pending promise keeps the process alive.
  *
- * In this version every capture is `inline`: JavaScript stands still while V8 walks the heap (see {@link writeHeapSnapshot}),
- * compression and writing happen on another thread. Unless `comparableIds` is set, what V8 leaves behind is undone at the end, so that
- * allocation is as fast as before.
+ * By fork (see `mode`), JavaScript stands still for milliseconds: 2 to 15 for a heap of 100 MB, about 30 more for each further GB resident. A child
+ * process walks its copy of the heap, at a lower priority, and needs up to as much memory again and 600 bytes a node meanwhile; it is
+ * watched, tried again up to three times, and never outlives the process. Its object ids match no other file's (`compareSnapshots` goes by structure then).
+ * Inline, JavaScript stands still while V8 walks the heap (see {@link writeHeapSnapshot}); unless `comparableIds` is set, what V8 leaves
+ * behind is undone at the end, so that allocation is as fast as before. Compression and writing always happen on another thread.
+ *
+ * Rejects among others with `ERR_HEAPRS_FORK_FAILED` (mode `'fork'`: the child died or hung, three times), `ERR_HEAPRS_UNAVAILABLE` (it can't be
+ * forked here), `ERR_HEAPRS_MEMORY_BUDGET` (it was ended because memory ran low).
  */
 export function captureHeapSnapshot(options?: CaptureOptions): Promise<CaptureResult>
 
@@ -112,13 +118,16 @@ export interface CaptureOptions extends HeapSnapshotOptions {
   /** For generated names; not together with `file`. Default: `--diagnostic-dir`, else the working directory. */
   directory?: string
   /**
-   * `'auto'` (default) is `'inline'` in this version, and the result's `fallbackReason` says so. `'fork'` is not there yet (see
-   * {@link forkSupport}): it rejects with `ERR_HEAPRS_UNAVAILABLE`.
+   * `'fork'`: a child process walks the heap, the app goes on. `'inline'`: the app stops. `'auto'` (default): `'fork'` where it works
+   * (see {@link forkSupport}), else `'inline'`, and the result's `fallbackReason` says why.
    */
   mode?: 'auto' | 'fork' | 'inline'
   /** gzip. Default: true when `file` ends in `.gz` or no `file` is given. */
   compress?: boolean
-  /** Keep object ids, so that they match those of other captures with this option, at the price of {@link releaseObjectIds}. Default false. */
+  /**
+   * Keep object ids, so that they match those of other captures with this option, at the price of {@link releaseObjectIds}; by fork also
+   * of a pause of about a tenth of V8's own. Default false.
+   */
   comparableIds?: boolean
   /** Not there yet: anything but `false` rejects with `ERR_HEAPRS_UNAVAILABLE`. A snapshot holds the strings of the heap, secrets too. */
   redact?: boolean | 'names'
@@ -130,7 +139,7 @@ export interface CaptureOptions extends HeapSnapshotOptions {
   timeoutMs?: number
   /** Refuse to start, and stop, below this many free bytes on the disk. Default 256 MiB. */
   minFreeDisk?: number
-  /** Cancels: `ERR_HEAPRS_ABORTED`. Heard while writing, and before the walk; V8's walk itself holds the thread. */
+  /** Cancels: `ERR_HEAPRS_ABORTED`. By fork at any time; inline while writing and before the walk, since V8's walk itself holds the thread. */
   signal?: AbortSignal
   onProgress?: (progress: { phase: 'heap' | 'write'; done: number; total: number }) => void
 }
@@ -146,10 +155,11 @@ export interface CaptureResult {
   mode: 'fork' | 'inline'
   /** Why `'auto'` did not fork. */
   fallbackReason?: string
-  /** How long the JavaScript thread was stopped. */
+  /** How long the JavaScript thread was stopped, in all attempts together. */
   pauseMs: number
   /** From the call to the finished file. */
   durationMs: number
+  /** How often a walk was begun, by fork or inline: 1 if all goes well. */
   attempts: number
 }
 

@@ -110,8 +110,8 @@ test('captureHeapSnapshot tells what it did', async (t) => {
   assert.strictEqual(result.fileBytes, fs.statSync(result.file).size);
   assert.strictEqual(result.snapshotBytes, zlib.gunzipSync(fs.readFileSync(result.file)).length);
   assert.ok(result.pauseMs > 0 && result.durationMs >= result.pauseMs);
-  assert.deepStrictEqual([result.mode, result.attempts], ['inline', 1]);
-  assert.match(result.fallbackReason, /fork/);
+  assert.ok(['fork', 'inline'].includes(result.mode) && result.attempts >= 1);
+  assert.strictEqual(result.fallbackReason === undefined, result.mode === 'fork', 'an inline capture says why');
   assert.ok(phases.has('write'));
   assert.strictEqual((await heaprs.captureHeapSnapshot({ directory, mode: 'inline' })).fallbackReason, undefined);
   assert.deepStrictEqual(fs.readdirSync(directory).length, 2, 'no temporary file is left');
@@ -258,7 +258,7 @@ test('an inline capture forgets the object ids, a comparable one and writeHeapSn
     class Landmark {}
     globalThis.landmarks = Array.from({ length: 100 }, () => new Landmark());
     const spend = () => { globalThis.spent = Array.from({ length: 60_000 }, (_, i) => ({ i })); };
-    const capture = (name, options) => heaprs.captureHeapSnapshot({ file: name, ...options });
+    const capture = (name, options) => heaprs.captureHeapSnapshot({ file: name, mode: 'inline', ...options });
     (async () => {
       spend();
       await capture('1-comparable', { comparableIds: true });
@@ -344,13 +344,10 @@ test('where V8\'s symbols are missing, the same API goes through node:v8', async
 });
 
 test('what this version cannot do is refused, not ignored', async () => {
-  for (const options of [{ mode: 'fork' }, { redact: true }, { redact: 'names' }, { quota: { maxFiles: 3 } }]) {
+  for (const options of [{ redact: true }, { redact: 'names' }, { quota: { maxFiles: 3 } }]) {
     const error = await rejection(heaprs.captureHeapSnapshot(options));
     assert.strictEqual(error.code, 'ERR_HEAPRS_UNAVAILABLE', JSON.stringify(options));
   }
-  const support = heaprs.forkSupport();
-  assert.strictEqual(support.supported, false);
-  assert.ok(support.reason.length > 10);
 });
 
 test('wrong options are errors that name the option', async () => {

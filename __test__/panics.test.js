@@ -32,6 +32,7 @@ function places(directory) {
     return binding.openHeapInput(input, undefined, task());
   };
   const capture = () => binding.captureHeapSnapshot(request(file), task());
+  const fork = async () => (await binding.prepareFork(task())).start(request(file), false, task());
   const detector = () => new binding.GcDetector({ sensitivity: 'high' });
   // As they are at that moment: the addon compares them with what it reads from V8 itself.
   const sizes = () => {
@@ -73,6 +74,13 @@ function places(directory) {
     captureHeapSnapshot: capture,
     'captureHeapSnapshot.start': capture,
     'captureHeapSnapshot.start thread': capture,
+    prepareFork: () => binding.prepareFork(task()),
+    'prepareFork thread': () => binding.prepareFork(task()),
+    'PreparedFork.stale': async () => (await binding.prepareFork(task())).stale,
+    'PreparedFork.quiet': async () => (await binding.prepareFork(task())).quiet(1),
+    'PreparedFork.start': fork,
+    'PreparedFork.write': fork,
+    'PreparedFork.write thread': fork,
     GcDetector: detector,
     'GcDetector.start': () => started((d) => d.stop()),
     'GcDetector.stop': () => started((d) => d.stop()),
@@ -124,7 +132,7 @@ test('a panic becomes an error with a code, wherever it begins', { skip: !bindin
 });
 
 test('every export of the addon is among the places', () => {
-  const classes = ['GcDetector', 'HeapFile', 'HeapInput', 'HeapReport', 'Task', 'SnapshotText'];
+  const classes = ['GcDetector', 'HeapFile', 'HeapInput', 'HeapReport', 'PreparedFork', 'Task', 'SnapshotText'];
   const expected = Object.keys(places('/')).map((place) => place.split(/[ .]/)[0]);
   const exported = Object.keys(binding).filter((name) => !['__napiBindingTarget', 'testPanicAt'].includes(name));
   assert.deepStrictEqual(exported.filter((name) => !expected.includes(name)), []);

@@ -6,13 +6,13 @@ const path = require('node:path');
 const { Readable } = require('node:stream');
 const { fileURLToPath } = require('node:url');
 const { aborted, fail } = require('./errors.js');
+const { captureByFork, forkSupport } = require('./fork.js');
 const { begin } = require('./in-flight.js');
 const { defaultName, diagnosticDir, inDirectory } = require('./naming.js');
 const { native } = require('./native.js');
 const { runTask, taskOptions } = require('./task.js');
 const check = require('./validate.js');
 
-const FORK_REASON = 'this version of heaprs has no fork captures yet';
 const TEN_MINUTES = 10 * 60 * 1000;
 
 const v8Options = { exposeInternals: check.boolean, exposeNumericValues: check.boolean };
@@ -88,7 +88,6 @@ let last = Promise.resolve();
 function captureHeapSnapshot(options) {
   const result = (async () => {
     const checked = check.options(options, captureOptions);
-    if (checked.mode === 'fork') throw fail('ERR_HEAPRS_UNAVAILABLE', `mode 'fork' cannot be used: ${FORK_REASON}; use 'auto' or 'inline'`);
     if (checked.file !== undefined && checked.directory !== undefined) {
       throw fail('ERR_HEAPRS_INVALID_ARGUMENT', 'options.file and options.directory exclude each other', { argument: 'options.directory' });
     }
@@ -118,30 +117,31 @@ async function capture(options) {
   const start = performance.now();
   const { file, mode = 'auto', comparableIds = false, timeoutMs = TEN_MINUTES } = options;
   const compress = options.compress ?? (file === undefined || file.endsWith('.gz'));
-  const request = {
-    overwrite: options.overwrite ?? false,
-    compress,
-    minFreeDisk: options.minFreeDisk ?? 256 * 1024 * 1024,
-    exposeInternals: options.exposeInternals ?? false,
-    exposeNumericValues: options.exposeNumericValues ?? false,
-    releaseObjectIds: !comparableIds && !debuggerAttached(),
-    timeoutMs,
-  };
   const directory = options.directory ?? diagnosticDir();
+  const spent = { attempts: 0, pauseMs: 0 };
   for (;;) {
-    request.file = path.resolve(file ?? inDirectory(directory, defaultName() + (compress ? '.gz' : '')));
+    const target = path.resolve(file ?? inDirectory(directory, defaultName() + (compress ? '.gz' : '')));
+    const request = () => ({
+      file: target,
+      overwrite: options.overwrite ?? false,
+      compress,
+      minFreeDisk: options.minFreeDisk ?? 256 * 1024 * 1024,
+      exposeInternals: options.exposeInternals ?? false,
+      exposeNumericValues: options.exposeNumericValues ?? false,
+      releaseObjectIds: !comparableIds && !debuggerAttached(),
+      timeoutMs: Math.max(1, timeoutMs - (performance.now() - start)),
+    });
     try {
-      const summary = await runTask(options, (task) => {
-        const pauseMs = withoutSymbols(request);
-        return native().captureHeapSnapshot(request, task).then((s) => ({ ...s, pauseMs: s.pauseMs + pauseMs }));
-      });
+      const forked = mode === 'inline' ? {} : await captureByFork(options, request, spent);
+      const { pauseMs: _, ...summary } = forked.summary ?? (await captureInline(options, request(), spent));
       return {
-        file: request.file,
+        file: target,
         ...summary,
-        mode: 'inline',
-        ...(mode === 'auto' && { fallbackReason: FORK_REASON }),
+        mode: forked.summary ? 'fork' : 'inline',
+        ...(forked.fallbackReason && { fallbackReason: forked.fallbackReason }),
+        pauseMs: spent.pauseMs,
         durationMs: performance.now() - start,
-        attempts: 1,
+        attempts: spent.attempts,
       };
     } catch (error) {
       // A name we chose that something else has taken: the next number is free.
@@ -149,6 +149,17 @@ async function capture(options) {
       throw error;
     }
   }
+}
+
+// V8 walks the heap in this call, while JavaScript stands still.
+async function captureInline(options, request, spent) {
+  spent.attempts++;
+  const summary = await runTask(options, (task) => {
+    spent.pauseMs += withoutSymbols(request);
+    return native().captureHeapSnapshot(request, task);
+  });
+  spent.pauseMs += summary.pauseMs;
+  return summary;
 }
 
 // Where V8's symbols can't be used, V8 writes the file itself through node:v8, beside the target and readable by nobody
@@ -184,10 +195,6 @@ function debuggerAttached() {
 
 function releaseObjectIds() {
   native().releaseObjectIds();
-}
-
-function forkSupport() {
-  return { supported: false, reason: FORK_REASON };
 }
 
 module.exports = { writeHeapSnapshot, getHeapSnapshot, captureHeapSnapshot, releaseObjectIds, forkSupport };

@@ -45,6 +45,8 @@ pub enum Code {
     Unavailable,
     /// V8 gave up on the snapshot.
     CaptureFailed,
+    /// The child process that was to walk the heap could not be forked, hung, or ended early. Trying again may help.
+    ForkFailed,
     /// A bug in heaprs (a caught panic): the operation failed, the process goes on.
     Internal,
 }
@@ -70,6 +72,7 @@ impl Code {
             Code::NoSuchNode => "ERR_HEAPRS_NO_SUCH_NODE",
             Code::Unavailable => "ERR_HEAPRS_UNAVAILABLE",
             Code::CaptureFailed => "ERR_HEAPRS_CAPTURE_FAILED",
+            Code::ForkFailed => "ERR_HEAPRS_FORK_FAILED",
             Code::Internal => "ERR_HEAPRS_INTERNAL",
         }
     }

@@ -39,6 +39,12 @@ struct Shared {
     last: Mutex<Option<(Instant, &'static str)>>,
 }
 
+impl std::fmt::Debug for Progress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Progress").field("cancelled", &self.is_cancelled()).finish_non_exhaustive()
+    }
+}
+
 impl Progress {
     /// Reports go to `listener`, on the working thread.
     pub fn with_listener(listener: impl Fn(Report) + Send + Sync + 'static) -> Self {

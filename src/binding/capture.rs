@@ -2,7 +2,6 @@
 
 use std::{
     fs::File,
-    ops::ControlFlow,
     path::{Path, PathBuf},
     sync::{
         Arc, OnceLock,
@@ -23,7 +22,9 @@ use super::{
     task::{self, Task},
 };
 use crate::{
-    capture::{ChunkStore, Pipeline, StoredChunks, Summary, Target, TargetOptions, Writing, timeout},
+    capture::{
+        ChunkStore, Pipeline, StoredChunks, Summary, Target, TargetOptions, Walk, Writing, fork_unavailable, write_file,
+    },
     error::{Code, Error, Result},
     progress::Progress,
     service,
@@ -63,6 +64,7 @@ pub struct UnavailableFeatures {
     pub release_object_ids: Option<String>,
     pub gc_events: Option<String>,
     pub full_gc: Option<String>,
+    pub fork: Option<String>,
 }
 
 /// Looks up V8's symbols (once a process) and tells which features lack them.
@@ -74,6 +76,7 @@ pub fn unavailable_features(env: Env) -> napi::Result<UnavailableFeatures> {
             release_object_ids: v8::unavailable(Feature::ReleaseObjectIds),
             gc_events: v8::unavailable(Feature::GcEvents),
             full_gc: v8::unavailable(Feature::FullGc),
+            fork: fork_unavailable(),
         })
     })
 }
@@ -156,22 +159,15 @@ pub fn release_object_ids(env: Env) -> napi::Result<()> {
 }
 
 /// A request that has passed all checks which need no snapshot.
-struct Job {
-    target: Target,
+pub(super) struct Job {
+    pub(super) target: Target,
     source: Option<tempfile::TempPath>,
-    compress: bool,
-    walk: Walk,
-}
-
-/// The part that runs on V8's thread.
-struct Walk {
-    options: TakeOptions,
-    deadline: Option<Instant>,
-    release_object_ids: bool,
+    pub(super) compress: bool,
+    pub(super) walk: Walk,
 }
 
 impl Job {
-    fn new(request: CaptureRequest) -> Result<Self> {
+    pub(super) fn new(request: CaptureRequest) -> Result<Self> {
         let source = request.written_by_v8.map(|path| tempfile::TempPath::try_from_path(PathBuf::from(path)));
         let source = source.transpose().map_err(|e| Error::io(&e, "use the file V8 wrote", &request.file))?;
         let options =
@@ -222,44 +218,20 @@ fn walk_into(pipeline: Option<Pipeline>, walk: &Walk) -> Duration {
 fn walk_recording(pipeline: Option<Pipeline>, walk: &Walk, pause: &OnceLock<Duration>) {
     let Some(mut pipeline) = pipeline else { return };
     let start = Instant::now();
-    let result = catch("the heap walk", || walk.run(&mut pipeline));
+    let result = catch("the heap walk", || walk.feed(&mut pipeline));
     let _ = pause.set(start.elapsed());
     pipeline.finish(result);
 }
 
-impl Walk {
-    fn run(&self, pipeline: &mut Pipeline) -> Result<()> {
-        let isolate = Isolate::current(Feature::Snapshot)?;
-        let late = || self.deadline.is_some_and(|d| Instant::now() >= d);
-        let go_on = || if late() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
-        let snapshot = isolate.take_heap_snapshot(self.options, &mut |_, _| go_on());
-        let result = snapshot.and_then(|snapshot| {
-            snapshot.serialize(&mut |text| {
-                go_on()?;
-                pipeline.write(text)
-            })
-        });
-        if self.release_object_ids {
-            // Where V8 has no such call, the ids stay; the snapshot is none the worse.
-            let _ = isolate.clear_object_ids();
-        }
-        match result {
-            Err(e) if e.code == Code::Aborted && late() => Err(timeout()),
-            other => other,
-        }
-    }
-}
-
-fn finish_file(
+pub(super) fn finish_file(
     writing: Writing,
     target: Target,
     source: Option<tempfile::TempPath>,
     progress: &Progress,
 ) -> Result<(u64, Summary)> {
-    let path = target.path().to_path_buf();
-    let written = writing.run(target, progress).and_then(|(target, summary)| Ok((target.commit()?, summary)));
+    let written = write_file(writing, target, progress);
     drop(source);
-    written.map_err(|e| e.with_file(path))
+    written.map(|written| (written.file_bytes, written.summary))
 }
 
 /// Runs `work` on a thread of its own; the returned function waits for its result.
@@ -276,7 +248,7 @@ fn on_writer_thread<T: Send + 'static>(
     })
 }
 
-fn capture_summary(file_bytes: u64, summary: Summary, pause: Duration) -> CaptureSummary {
+pub(super) fn capture_summary(file_bytes: u64, summary: Summary, pause: Duration) -> CaptureSummary {
     CaptureSummary {
         file_bytes: file_bytes as f64,
         snapshot_bytes: summary.snapshot_bytes as f64,

@@ -12,6 +12,8 @@
 mod allocations;
 mod capture;
 mod filters;
+#[cfg(target_os = "linux")]
+mod fork;
 mod guard;
 mod leak;
 mod report;

@@ -10,6 +10,8 @@ use std::{
 
 use flate2::{Compression, write::GzEncoder};
 
+#[cfg(target_os = "linux")]
+use super::fork::ForkedText;
 use super::header::HeaderCounts;
 use crate::{
     error::{Code, Error, Result},
@@ -50,6 +52,9 @@ enum Source {
     Queue(Receiver<Piece>),
     /// What something else has written to a file already.
     File(File),
+    /// What a forked child writes.
+    #[cfg(target_os = "linux")]
+    Child(Box<ForkedText>),
 }
 
 enum Piece {
@@ -90,6 +95,12 @@ impl Writing {
         Writing { source: Source::File(file), compress, deadline }
     }
 
+    /// The text comes from a forked child.
+    #[cfg(target_os = "linux")]
+    pub fn from_child(text: ForkedText, compress: bool, deadline: Option<Instant>) -> Writing {
+        Writing { source: Source::Child(Box::new(text)), compress, deadline }
+    }
+
     /// Writes all that comes to `sink`, until the other end says it is complete. Returns the sink for its last step.
     pub fn run<W: Write>(self, sink: W, progress: &Progress) -> Result<(W, Summary)> {
         if self.compress {
@@ -104,6 +115,7 @@ impl Writing {
     fn copy<W: Write>(mut self, mut sink: W, progress: &Progress) -> Result<(W, Summary)> {
         let mut header = HeaderCounts::default();
         let mut summary = Summary::default();
+        self.source.set_progress(progress);
         loop {
             if self.deadline.is_some_and(|d| Instant::now() >= d) {
                 return Err(timeout());
@@ -122,6 +134,15 @@ impl Writing {
 }
 
 impl Source {
+    fn set_progress(&mut self, progress: &Progress) {
+        #[cfg(target_os = "linux")]
+        if let Source::Child(text) = self {
+            text.set_progress(progress);
+        }
+        #[cfg(not(target_os = "linux"))]
+        let _ = progress;
+    }
+
     fn next_piece(&mut self) -> Result<Option<Vec<u8>>> {
         match self {
             Source::Queue(pieces) => match pieces.recv() {
@@ -136,6 +157,8 @@ impl Source {
                 read.map_err(|e| Error::io(&e, "read the snapshot that V8 wrote", ""))?;
                 Ok((!text.is_empty()).then_some(text))
             }
+            #[cfg(target_os = "linux")]
+            Source::Child(text) => text.next_piece(),
         }
     }
 }

@@ -1,8 +1,20 @@
 //! The only door to the operating system beyond what `std` offers.
 #![allow(unsafe_code, reason = "system calls; each block says why it is sound")]
 
+#[cfg(target_os = "linux")]
+mod child;
 mod disk;
+#[cfg(target_os = "linux")]
+mod fork;
 mod memory;
+#[cfg(target_os = "linux")]
+mod threads;
 
+#[cfg(target_os = "linux")]
+pub use child::{Child, ChildEnd, ChildState, readable_within};
 pub use disk::free_space;
+#[cfg(target_os = "linux")]
+pub use fork::{ChildLimits, ChildPipe, ForkPreparation, Forked, fork};
 pub use memory::trim;
+#[cfg(target_os = "linux")]
+pub use threads::WorkerThreads;

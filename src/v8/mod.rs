@@ -7,11 +7,15 @@
 mod forked;
 mod gc;
 mod isolate;
+#[cfg(target_os = "linux")]
+mod platform;
 mod snapshot;
 mod symbols;
 
 pub use forked::{enter_forked_child, in_forked_child};
 pub use gc::{GcReader, GcRecord, GcWatch, KnownStatistics, Pressure};
 pub use isolate::Isolate;
+#[cfg(target_os = "linux")]
+pub use platform::{ChildPlatform, ForkLock};
 pub use snapshot::{HeapSnapshot, TakeOptions};
 pub use symbols::{Feature, unavailable};

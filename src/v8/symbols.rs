@@ -18,6 +18,10 @@ pub enum Feature {
     GcEvents,
     /// Asking V8 for a full collection.
     FullGc,
+    /// Giving every object its id before a snapshot, so that a forked child finds the ids there.
+    TrackObjectIds,
+    /// Raising the heap limit in a forked child.
+    HeapLimit,
 }
 
 /// Raw addresses of V8's functions; a `None` was not exported by this executable.
@@ -39,6 +43,8 @@ pub(super) struct Symbols {
     pub(super) get_heap_space_statistics: Option<Address>,
     pub(super) low_memory_notification: Option<Address>,
     pub(super) memory_pressure_notification: Option<Address>,
+    pub(super) start_tracking_heap_objects: Option<Address>,
+    pub(super) add_near_heap_limit: Option<Address>,
 }
 
 /// The address of a function in this process.
@@ -88,6 +94,15 @@ pub fn unavailable(feature: Feature) -> Option<String> {
             ("Isolate::LowMemoryNotification", s.low_memory_notification),
             ("Isolate::MemoryPressureNotification", s.memory_pressure_notification),
         ],
+        Feature::TrackObjectIds => &[
+            ("Isolate::GetCurrent", s.isolate_get_current),
+            ("Isolate::GetHeapProfiler", s.isolate_get_heap_profiler),
+            ("HeapProfiler::StartTrackingHeapObjects", s.start_tracking_heap_objects),
+        ],
+        Feature::HeapLimit => &[
+            ("Isolate::GetCurrent", s.isolate_get_current),
+            ("Isolate::AddNearHeapLimitCallback", s.add_near_heap_limit),
+        ],
     };
     let missing: Vec<&str> = needs.iter().filter(|(_, a)| a.is_none()).map(|(name, _)| *name).collect();
     (!missing.is_empty()).then(|| format!("this runtime does not export v8::{}", missing.join(", v8::")))
@@ -132,18 +147,20 @@ fn symbols() -> &'static Symbols {
         get_heap_space_statistics: find(c"_ZN2v87Isolate22GetHeapSpaceStatisticsEPNS_19HeapSpaceStatisticsEm"),
         low_memory_notification: find(c"_ZN2v87Isolate21LowMemoryNotificationEv"),
         memory_pressure_notification: find(c"_ZN2v87Isolate26MemoryPressureNotificationENS_19MemoryPressureLevelE"),
+        start_tracking_heap_objects: find(c"_ZN2v812HeapProfiler24StartTrackingHeapObjectsEb"),
+        add_near_heap_limit: find(c"_ZN2v87Isolate24AddNearHeapLimitCallbackEPFmPvmmES1_"),
     })
 }
 
 #[cfg(unix)]
-fn find(name: &CStr) -> Option<Address> {
+pub(super) fn find(name: &CStr) -> Option<Address> {
     // SAFETY: dlsym with RTLD_DEFAULT only searches what is loaded; `name` is a C string that outlives the call.
     let address = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
     (!address.is_null()).then_some(Address(address))
 }
 
 #[cfg(not(unix))]
-fn find(_name: &CStr) -> Option<Address> {
+pub(super) fn find(_name: &CStr) -> Option<Address> {
     None
 }
 
@@ -153,7 +170,14 @@ mod tests {
 
     #[test]
     fn outside_node_every_feature_says_what_is_missing() {
-        for feature in [Feature::Snapshot, Feature::ReleaseObjectIds, Feature::GcEvents, Feature::FullGc] {
+        for feature in [
+            Feature::Snapshot,
+            Feature::ReleaseObjectIds,
+            Feature::GcEvents,
+            Feature::FullGc,
+            Feature::TrackObjectIds,
+            Feature::HeapLimit,
+        ] {
             let reason = unavailable(feature).expect("cargo test runs in no Node.js");
             assert!(reason.contains("v8::") || reason.contains("64-bit"), "{reason}");
             assert_eq!(require(feature).unwrap_err().code, Code::Unavailable);

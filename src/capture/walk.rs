@@ -1,0 +1,59 @@
+//! The heap walk in this process: V8's text into a pipeline, while JavaScript stands still.
+
+use std::{
+    ops::ControlFlow,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::OnceLock,
+    time::{Duration, Instant},
+};
+
+use super::{Pipeline, timeout};
+use crate::{
+    error::{Code, Error, Result},
+    v8::{Feature, Isolate, TakeOptions},
+};
+
+/// The part of a capture that runs on V8's thread.
+#[derive(Clone, Copy, Debug)]
+pub struct Walk {
+    /// What V8 shows.
+    pub options: TakeOptions,
+    /// When to give up.
+    pub deadline: Option<Instant>,
+    /// Whether to forget the object ids afterwards.
+    pub release_object_ids: bool,
+}
+
+impl Walk {
+    /// Takes the snapshot and feeds the pipeline; whatever goes wrong here becomes the writer's error. `pause` is set to how long it
+    /// took, which is how long JavaScript stood still, before the writer hears of the end.
+    pub fn run(&self, mut pipeline: Pipeline, pause: &OnceLock<Duration>) {
+        let start = Instant::now();
+        let result = catch_unwind(AssertUnwindSafe(|| self.feed(&mut pipeline)))
+            .unwrap_or_else(|_| Err(Error::new(Code::Internal, "heaprs failed in the heap walk; please report it")));
+        let _ = pause.set(start.elapsed());
+        pipeline.finish(result);
+    }
+
+    /// The walk alone.
+    pub fn feed(&self, pipeline: &mut Pipeline) -> Result<()> {
+        let isolate = Isolate::current(Feature::Snapshot)?;
+        let late = || self.deadline.is_some_and(|d| Instant::now() >= d);
+        let go_on = || if late() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
+        let snapshot = isolate.take_heap_snapshot(self.options, &mut |_, _| go_on());
+        let result = snapshot.and_then(|snapshot| {
+            snapshot.serialize(&mut |text| {
+                go_on()?;
+                pipeline.write(text)
+            })
+        });
+        if self.release_object_ids {
+            // Where V8 has no such call, the ids stay; the snapshot is none the worse.
+            let _ = isolate.clear_object_ids();
+        }
+        match result {
+            Err(e) if e.code == Code::Aborted && late() => Err(timeout()),
+            other => other,
+        }
+    }
+}
