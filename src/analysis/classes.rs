@@ -10,7 +10,7 @@ use crate::{
     error::Result,
     graph::{DETACHED_PREFIX, DomStates, steps::Steps},
     progress::Progress,
-    snapshot::{JsStr, NodeType, Snapshot},
+    snapshot::{Column, JsStr, NodeType, Snapshot},
 };
 
 /// Where the constructor of a class was defined.
@@ -34,7 +34,7 @@ pub(crate) struct Classes {
     /// The keys; those without a place come first, one for each of the names there were before places were looked at.
     keys: Vec<ClassKey>,
     /// By node ordinal, an index into `keys`.
-    of_node: Vec<u32>,
+    of_node: Column<u32>,
 }
 
 impl Classes {
@@ -123,7 +123,7 @@ impl Classes {
 
     pub(crate) fn memory(&self) -> u64 {
         let names: usize = self.names.list.iter().map(|name| name.as_bytes().len() + size_of::<JsString>()).sum();
-        (names + self.keys.capacity() * size_of::<ClassKey>() + self.of_node.capacity() * 4) as u64
+        (names + self.keys.capacity() * size_of::<ClassKey>()) as u64 + self.of_node.memory()
     }
 }
 
@@ -157,12 +157,12 @@ impl Names {
 }
 
 /// Class names as they follow from type and name alone.
-fn by_type(snapshot: &Snapshot, states: &DomStates, names: &mut Names, progress: &Progress) -> Result<Vec<u32>> {
+fn by_type(snapshot: &Snapshot, states: &DomStates, names: &mut Names, progress: &Progress) -> Result<Column<u32>> {
     const NONE: u32 = u32::MAX;
     let mut steps = Steps::start(progress, "classes", u64::from(snapshot.node_count()))?;
     let mut of_type = [NONE; 256];
     let mut of_name: FxHashMap<(u32, bool), u32> = FxHashMap::default();
-    let mut of_node = Vec::with_capacity(snapshot.node_count() as usize);
+    let mut of_node = Column::with_capacity(snapshot.node_count() as usize)?;
     for node in 0..snapshot.node_count() {
         steps.one()?;
         let kind = snapshot.node_type(node);
@@ -184,7 +184,7 @@ fn by_type(snapshot: &Snapshot, states: &DomStates, names: &mut Names, progress:
                 *known = names.intern(JsStr(name.as_bytes()));
             }
             *known
-        });
+        })?;
     }
     steps.finish()?;
     Ok(of_node)

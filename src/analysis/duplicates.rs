@@ -65,7 +65,7 @@ impl Heap {
     /// The strings whose text another one has too.
     pub(super) fn duplicated_strings(&self, progress: &Progress) -> Result<BitSet> {
         let groups = self.strings_by_text(progress)?;
-        let mut found = BitSet::new(self.snapshot.node_count());
+        let mut found = BitSet::new(self.snapshot.node_count())?;
         let mut steps = Steps::start(progress, "duplicate strings", u64::from(self.snapshot.node_count()))?;
         for node in 0..self.snapshot.node_count() {
             steps.one()?;

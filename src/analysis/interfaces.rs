@@ -10,7 +10,7 @@ use crate::{
     error::Result,
     graph::steps::Steps,
     progress::Progress,
-    snapshot::{EdgeType, JsStr, NodeType, Snapshot},
+    snapshot::{Column, EdgeType, JsStr, NodeType, Snapshot},
 };
 
 /// The longest name of a definition, in UTF-16 units (its first property is taken at any length).
@@ -40,7 +40,7 @@ pub(crate) fn is_plain(snapshot: &Snapshot, node: u32) -> bool {
 pub(crate) fn infer(snapshot: &Snapshot, progress: &Progress) -> Result<Vec<Definition>> {
     let from = snapshot.root();
     let mut steps = Steps::start(progress, "interfaces", 2 * u64::from(snapshot.node_count() - from))?;
-    let mut shapes = Shapes { snapshot, lengths: Vec::new(), shape: Vec::new(), unnamed: 0 };
+    let mut shapes = Shapes { snapshot, lengths: Column::new(), shape: Vec::new(), unnamed: 0 };
     let mut plain = 0u64;
     let mut seen: Vec<u32> = Vec::new();
     for node in from..snapshot.node_count() {
@@ -94,7 +94,7 @@ struct Candidate {
 struct Shapes<'a> {
     snapshot: &'a Snapshot,
     /// By string index: the formatted length in UTF-16 units plus one, at most 255; 0 where not computed yet.
-    lengths: Vec<u8>,
+    lengths: Column<u8>,
     shape: Vec<u32>,
     /// How many properties named "" come before `shape`. They leave no trace in a definition's name, not even a comma, so
     /// they do not tell shapes apart.
@@ -112,7 +112,7 @@ impl Shapes<'_> {
             if edge.kind != EdgeType::Property || self.snapshot.strings().get(edge.name_or_index).is("__proto__") {
                 continue;
             }
-            let own = self.length(edge.name_or_index);
+            let own = self.length(edge.name_or_index)?;
             if length == 1 && own == 0 {
                 self.unnamed += 1;
                 continue;
@@ -127,16 +127,16 @@ impl Shapes<'_> {
     }
 
     /// The length of a formatted property name; one that is too long anyhow may come out shorter than it is.
-    fn length(&mut self, string: u32) -> u32 {
+    fn length(&mut self, string: u32) -> Result<u32> {
         if self.lengths.is_empty() {
-            self.lengths = vec![0; self.snapshot.strings().len()];
+            self.lengths = Column::filled(self.snapshot.strings().len(), 0)?;
         }
         let known = &mut self.lengths[string as usize];
         if *known == 0 {
             let length = utf16_len(JsStr(&format_property(self.snapshot.strings().get(string))));
             *known = (length + 1).min(255) as u8;
         }
-        u32::from(*known) - 1
+        Ok(u32::from(*known) - 1)
     }
 
     fn slot(&self, slots: usize) -> usize {

@@ -86,13 +86,14 @@ impl Heap {
     /// The nodes that a query asks for, by retained size descending, then by id.
     pub fn query(&self, query: &Query, progress: &Progress) -> Result<Vec<NodeRow>> {
         let (snapshot, graph) = (&self.snapshot, &self.graph);
-        let classes = query.class_name.as_ref().map(|wanted| {
-            let mut named = BitSet::new(self.classes.count());
+        let classes = query.class_name.as_ref().map(|wanted| -> Result<BitSet> {
+            let mut named = BitSet::new(self.classes.count())?;
             for class in (0..self.classes.count()).filter(|&class| self.classes.name(class).as_js_str().is(wanted)) {
                 named.insert(class);
             }
-            named
+            Ok(named)
         });
+        let classes = classes.transpose()?;
         let by_edge = query.edge_name.as_ref().map(|name| self.led_to_by(name, progress)).transpose()?;
         let below = query.retained_by.map(|id| self.retained_by(id, progress)).transpose()?;
         let within = |value: u64, (from, to): (Option<u64>, Option<u64>)| {
@@ -135,7 +136,7 @@ impl Heap {
     /// The targets of all edges of a name; of a number, those of elements.
     fn led_to_by(&self, name: &str, progress: &Progress) -> Result<BitSet> {
         let snapshot = &self.snapshot;
-        let mut named = BitSet::new(snapshot.strings().len() as u32);
+        let mut named = BitSet::new(snapshot.strings().len() as u32)?;
         for (index, text) in snapshot.strings().iter().enumerate() {
             if index % (1 << 14) == 0 {
                 progress.check()?;
@@ -145,7 +146,7 @@ impl Heap {
             }
         }
         let number = name.parse::<u32>().ok();
-        let mut nodes = BitSet::new(snapshot.node_count());
+        let mut nodes = BitSet::new(snapshot.node_count())?;
         let mut steps = Steps::start(progress, "edges", u64::from(snapshot.edge_count()))?;
         for edge in 0..snapshot.edge_count() {
             steps.one()?;
@@ -167,8 +168,8 @@ impl Heap {
     fn retained_by(&self, id: u32, progress: &Progress) -> Result<BitSet> {
         let above = self.find(id)?;
         let (count, root) = (self.snapshot.node_count(), self.snapshot.root());
-        let mut known = BitSet::new(count);
-        let mut below = BitSet::new(count);
+        let mut known = BitSet::new(count)?;
+        let mut below = BitSet::new(count)?;
         known.insert(above);
         known.insert(root);
         let mut steps = Steps::start(progress, "retained by", u64::from(count))?;

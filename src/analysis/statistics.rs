@@ -58,11 +58,11 @@ pub(crate) fn compute(snapshot: &Snapshot, graph: &Graph, progress: &Progress) -
 
 /// The nodes with two or more incoming edges, weak ones and repeated ones counted.
 fn referred_to_twice(snapshot: &Snapshot, steps: &Steps<'_>) -> Result<BitSet> {
-    let mut once = BitSet::new(snapshot.node_count());
-    let mut twice = BitSet::new(snapshot.node_count());
+    let mut once = BitSet::new(snapshot.node_count())?;
+    let mut twice = BitSet::new(snapshot.node_count())?;
     for edge in 0..snapshot.edge_count() {
         steps.edge(edge)?;
-        let to = snapshot.edge(edge).to;
+        let to = snapshot.edge_to(edge);
         if !once.insert(to) {
             twice.insert(to);
         }

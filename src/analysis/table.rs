@@ -44,7 +44,7 @@ pub(crate) fn totals(
     // Down the dominator tree: an instance below another one of its class is retained with that one.
     let children = Children::of_tree(graph.dominators(), snapshot.root(), progress)?;
     let mut steps = Steps::start(progress, "class retained sizes", u64::from(snapshot.node_count()))?;
-    let mut open = BitSet::new(classes.count());
+    let mut open = BitSet::new(classes.count())?;
     let mut stack = Vec::new();
     let mut next = Some(snapshot.root());
     loop {

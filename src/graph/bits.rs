@@ -1,15 +1,17 @@
 //! A set of ordinals, one bit each.
 
+use crate::{error::Result, snapshot::Column};
+
 /// A set of `u32`s below a fixed length. One that was made empty answers "no" and takes no memory.
-#[derive(Clone, Debug, Default)]
+#[derive(Default)]
 pub struct BitSet {
-    words: Vec<u64>,
+    words: Column<u64>,
 }
 
 impl BitSet {
     /// An empty set for values below `len`.
-    pub fn new(len: u32) -> Self {
-        BitSet { words: vec![0; (len as usize).div_ceil(64)] }
+    pub fn new(len: u32) -> Result<Self> {
+        Ok(BitSet { words: Column::filled((len as usize).div_ceil(64), 0)? })
     }
 
     /// Whether `value` is in the set.
@@ -40,6 +42,18 @@ impl BitSet {
         self.words[(value >> 6) as usize] &= !(1u64 << (value & 63));
     }
 
+    /// The values, ascending.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = u32> + '_ {
+        self.words.iter().zip((0u32..).step_by(64)).flat_map(|(&word, first)| {
+            let mut rest = word;
+            std::iter::from_fn(move || {
+                let bit = (rest != 0).then(|| rest.trailing_zeros())?;
+                rest &= rest - 1;
+                Some(first + bit)
+            })
+        })
+    }
+
     /// How many values are in the set.
     pub fn count(&self) -> u64 {
         self.words.iter().map(|word| u64::from(word.count_ones())).sum()
@@ -52,7 +66,7 @@ impl BitSet {
 
     /// Bytes of memory.
     pub fn memory(&self) -> u64 {
-        self.words.capacity() as u64 * 8
+        self.words.memory()
     }
 }
 
@@ -62,10 +76,10 @@ mod tests {
 
     #[test]
     fn holds_what_was_put_in() {
-        let mut set = BitSet::new(130);
+        let mut set = BitSet::new(130).unwrap();
         assert!(set.is_empty() && set.insert(0) && set.insert(129) && !set.insert(129));
         assert!(set.contains(0) && set.contains(129) && !set.contains(128) && !set.contains(5000));
-        assert_eq!(set.count(), 2);
+        assert_eq!((set.count(), set.iter().collect::<Vec<_>>()), (2, vec![0, 129]));
         set.remove(129);
         assert!(!set.contains(129) && !BitSet::default().contains(0));
     }

@@ -49,9 +49,9 @@ impl DomStates {
             if state == UNKNOWN {
                 continue;
             }
-            states.set(node, state, count);
+            states.set(node, state, count)?;
             if states.in_file {
-                spread.settle(snapshot, node, state, &mut states);
+                spread.settle(snapshot, node, state, &mut states)?;
             }
         }
         for state in [ATTACHED, DETACHED] {
@@ -59,7 +59,7 @@ impl DomStates {
                 for edge in snapshot.edges(node) {
                     steps.edge(edge.ordinal)?;
                     if !matches!(edge.kind, EdgeType::Hidden | EdgeType::Invisible | EdgeType::Weak) {
-                        spread.visit(snapshot, edge.to, state, &mut states);
+                        spread.visit(snapshot, edge.to, state, &mut states)?;
                     }
                 }
             }
@@ -82,15 +82,16 @@ impl DomStates {
         self.attached.memory() + self.detached.memory()
     }
 
-    fn set(&mut self, node: u32, state: u8, count: u32) {
+    fn set(&mut self, node: u32, state: u8, count: u32) -> Result<()> {
         for (bit, set) in [(1, &mut self.attached), (2, &mut self.detached)] {
             if state & bit != 0 {
                 if set.memory() == 0 {
-                    *set = BitSet::new(count);
+                    *set = BitSet::new(count)?;
                 }
                 set.insert(node);
             }
         }
+        Ok(())
     }
 }
 
@@ -108,22 +109,24 @@ impl Spread {
     }
 
     /// A node whose state the file knows. Nothing spreads from JavaScript objects.
-    fn settle(&mut self, snapshot: &Snapshot, node: u32, state: u8, states: &mut DomStates) {
+    fn settle(&mut self, snapshot: &Snapshot, node: u32, state: u8, states: &mut DomStates) -> Result<()> {
         if self.visited.memory() == 0 {
-            self.visited = BitSet::new(snapshot.node_count());
+            self.visited = BitSet::new(snapshot.node_count())?;
         }
         self.visited.insert(node);
         if snapshot.node_type(node) == NodeType::Native && matches!(state, ATTACHED | DETACHED) {
-            states.set(node, state, snapshot.node_count());
+            states.set(node, state, snapshot.node_count())?;
             self.list(state).push(node);
         }
+        Ok(())
     }
 
     /// A node that another one's state reaches: the first state to arrive stays.
-    fn visit(&mut self, snapshot: &Snapshot, node: u32, state: u8, states: &mut DomStates) {
+    fn visit(&mut self, snapshot: &Snapshot, node: u32, state: u8, states: &mut DomStates) -> Result<()> {
         if self.visited.insert(node) && snapshot.node_type(node) == NodeType::Native {
-            states.set(node, state, snapshot.node_count());
+            states.set(node, state, snapshot.node_count())?;
             self.list(state).push(node);
         }
+        Ok(())
     }
 }

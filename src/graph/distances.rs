@@ -4,28 +4,28 @@ use super::{BitSet, NO_DISTANCE, SYSTEM_DISTANCE, WeakMapNames, flags, steps::St
 use crate::{
     error::Result,
     progress::Progress,
-    snapshot::{Edge, EdgeType, NodeType, Snapshot},
+    snapshot::{Column, Edge, EdgeType, NodeType, Snapshot, prefetch},
 };
 
 /// Two breadth-first searches: from the user roots, then from the root for what only synthetic roots reach.
-pub(crate) fn compute(snapshot: &Snapshot, weak_maps: &WeakMapNames, progress: &Progress) -> Result<Vec<i32>> {
+pub(crate) fn compute(snapshot: &Snapshot, weak_maps: &WeakMapNames, progress: &Progress) -> Result<Column<i32>> {
     let count = snapshot.node_count();
     let mut search = Search {
         snapshot,
-        filter: Filter { snapshot, weak_maps, pending: BitSet::new(weak_maps.pairs()) },
-        distance: vec![NO_DISTANCE; count as usize],
+        filter: Filter { snapshot, weak_maps, pending: BitSet::new(weak_maps.pairs())? },
+        distance: Column::filled(count as usize, NO_DISTANCE)?,
         steps: Steps::start(progress, "distances", u64::from(count))?,
     };
     // A user root that the root names twice is searched twice: the filter remembers, so it can matter.
-    let mut roots = Vec::new();
+    let mut roots = Column::new();
     for root in flags::user_roots(snapshot) {
         search.distance[root as usize] = 1;
-        roots.push(root);
+        roots.push(root)?;
     }
     let base = if roots.is_empty() { 0 } else { SYSTEM_DISTANCE };
     search.run(roots, 1)?;
     search.distance[snapshot.root() as usize] = base;
-    search.run(vec![snapshot.root()], base)?;
+    search.run(Column::filled(1, snapshot.root())?, base)?;
     search.steps.finish()?;
     Ok(search.distance)
 }
@@ -33,27 +33,34 @@ pub(crate) fn compute(snapshot: &Snapshot, weak_maps: &WeakMapNames, progress: &
 struct Search<'a> {
     snapshot: &'a Snapshot,
     filter: Filter<'a>,
-    distance: Vec<i32>,
+    distance: Column<i32>,
     steps: Steps<'a>,
 }
 
 impl Search<'_> {
     /// Level by level: the order is that of one queue, the memory that of the widest two levels.
-    fn run(&mut self, mut level: Vec<u32>, mut distance: i32) -> Result<()> {
-        let mut next = Vec::new();
+    fn run(&mut self, mut level: Column<u32>, mut distance: i32) -> Result<()> {
+        let mut next = Column::new();
         while !level.is_empty() {
             distance += 1;
-            for &node in &level {
+            for (at, &node) in level.iter().enumerate() {
                 self.steps.one()?;
+                self.snapshot.prefetch(&level, at);
+                if let Some(&soon) = level.get(at + 3) {
+                    for edge in self.snapshot.edge_range(soon).take(8) {
+                        prefetch(&self.distance, self.snapshot.edge_to(edge) as usize);
+                    }
+                }
                 let source = self.filter.source(node);
-                for edge in self.snapshot.edges(node) {
-                    self.steps.edge(edge.ordinal)?;
-                    if edge.kind == EdgeType::Weak || self.distance[edge.to as usize] != NO_DISTANCE {
+                for edge in self.snapshot.edge_range(node) {
+                    self.steps.edge(edge)?;
+                    let to = self.snapshot.edge_to(edge);
+                    if self.distance[to as usize] != NO_DISTANCE || self.snapshot.edge_type(edge) == EdgeType::Weak {
                         continue;
                     }
-                    if self.filter.accepts(source, edge) {
-                        self.distance[edge.to as usize] = distance;
-                        next.push(edge.to);
+                    if self.filter.accepts(source, self.snapshot.edge(edge)) {
+                        self.distance[to as usize] = distance;
+                        next.push(to)?;
                     }
                 }
             }

@@ -4,36 +4,41 @@
 //! the search for the nearest common ancestor, which in plain Semi-NCA walks the dominator tree step by step (quadratic
 //! when the values of a long list are also held elsewhere), jumps.
 
-use super::{BitSet, essential::EssentialEdges, steps::Steps};
-use crate::{error::Result, progress::Progress, snapshot::Snapshot};
+use super::{BitSet, essential::Rules, steps::Steps};
+use crate::{
+    error::Result,
+    progress::Progress,
+    snapshot::{Column, Snapshot, prefetch},
+};
 
 /// Not reached by the search.
 const UNSEEN: u32 = u32::MAX;
+/// How far ahead of a loop memory is asked for.
+const AHEAD: usize = 24;
 
 /// Who dominates whom.
 pub struct DominatorTree {
     /// Each node's immediate dominator; the root's, and that of everything unreachable, is the root.
-    pub dominator: Vec<u32>,
+    pub(crate) dominator: Column<u32>,
     /// The nodes reached, in depth-first order: a dominator comes before what it dominates.
-    pub order: Vec<u32>,
+    pub(crate) order: Column<u32>,
 }
 
 impl DominatorTree {
     /// The dominators over the essential edges, with a further edge from the root to each node that has no essential edge
     /// leading to it. What is unreachable even then (cycles that nothing reaches) is dominated by the root, and has no
     /// influence.
-    pub(crate) fn compute(snapshot: &Snapshot, essential: EssentialEdges, progress: &Progress) -> Result<Self> {
-        let EssentialEdges { mut edges, held } = essential;
-        let search = Search::run(snapshot, &mut edges, held, progress)?;
-        let preds = Predecessors::collect(snapshot, edges, &search, progress)?;
-        let Search { number, order, parent } = search;
-        drop(number);
+    pub(crate) fn compute(snapshot: &Snapshot, rules: Rules<'_>, progress: &Progress) -> Result<Self> {
+        let search = Search::run(snapshot, &rules, progress)?;
+        drop(rules);
+        let Search { places, order, parent, others } = search;
+        let preds = Predecessors::collect(snapshot, places, others, &order, progress)?;
         let semi = semi_dominators(&parent, preds, progress)?;
         let immediate = immediate_dominators(parent, &semi, progress)?;
         drop(semi);
-        let mut dominator = vec![snapshot.root(); snapshot.node_count() as usize];
+        let mut dominator = Column::filled(snapshot.node_count() as usize, snapshot.root())?;
         let mut steps = Steps::start(progress, "dominator tree", order.len() as u64)?;
-        for (&node, &by) in order.iter().zip(&immediate) {
+        for (&node, &by) in order.iter().zip(&immediate[..]) {
             steps.one()?;
             dominator[node as usize] = order[by as usize];
         }
@@ -42,47 +47,54 @@ impl DominatorTree {
     }
 }
 
+/// What the search knows of a node, side by side, as one is looked up with the other.
+#[derive(Clone, Copy)]
+struct Place {
+    /// Its place in the order.
+    number: u32,
+    /// How many essential edges lead to it besides that of the search's tree; later where their sources are listed.
+    others: u32,
+}
+
 /// A depth-first search from the root, then from every orphan.
 struct Search {
-    /// From node to its place in `order`.
-    number: Vec<u32>,
-    order: Vec<u32>,
+    /// By node.
+    places: Column<Place>,
+    order: Column<u32>,
     /// The number of each number's parent; orphans hang on the root.
-    parent: Vec<u32>,
+    parent: Column<u32>,
+    /// The essential edges but for those of the search's tree: they lead to where it had been already.
+    others: BitSet,
 }
 
 impl Search {
-    /// Takes the edges of its tree out of `edges`: what is left are those that lead to where it had been already.
-    fn run(snapshot: &Snapshot, edges: &mut BitSet, held: BitSet, progress: &Progress) -> Result<Search> {
+    fn run(snapshot: &Snapshot, rules: &Rules<'_>, progress: &Progress) -> Result<Search> {
         let count = snapshot.node_count();
+        let mut search = Search {
+            places: Column::filled(count as usize, Place { number: UNSEEN, others: 0 })?,
+            order: Column::with_capacity(count as usize)?,
+            parent: Column::with_capacity(count as usize)?,
+            others: BitSet::new(snapshot.edge_count())?,
+        };
         let mut steps = Steps::start(progress, "depth first", u64::from(count))?;
-        let mut search = Search { number: vec![UNSEEN; count as usize], order: Vec::new(), parent: Vec::new() };
-        let mut stack: Vec<(u32, u32)> = Vec::new();
-        let orphans = (0..count).filter(|&node| !held.contains(node) && node != snapshot.root());
-        for start in std::iter::once(snapshot.root()).chain(orphans) {
-            steps.one()?;
-            search.visit(start, 0);
-            stack.push((start, snapshot.edge_range(start).start));
-            'down: while let Some((node, next)) = stack.last_mut() {
-                let node = *node;
-                let end = snapshot.edge_range(node).end;
-                while *next < end {
-                    let edge = *next;
-                    *next += 1;
+        search.descend(snapshot, rules, snapshot.root(), &mut steps)?;
+        if search.order.len() < count as usize {
+            // What is held by the unreached alone: the reached hold nothing that is not reached.
+            let mut held = BitSet::new(count)?;
+            for node in (0..count).filter(|&node| search.places[node as usize].number == UNSEEN) {
+                steps.one()?;
+                let source = rules.source(node);
+                for edge in snapshot.edge_range(node) {
                     steps.edge(edge)?;
-                    if !edges.contains(edge) {
-                        continue;
-                    }
-                    let to = snapshot.edge(edge).to;
-                    if search.number[to as usize] == UNSEEN {
-                        steps.one()?;
-                        edges.remove(edge);
-                        search.visit(to, search.number[node as usize]);
-                        stack.push((to, snapshot.edge_range(to).start));
-                        continue 'down;
+                    if let Some(to) = rules.follow(source, edge) {
+                        held.insert(to);
                     }
                 }
-                stack.pop();
+            }
+            for node in 0..count {
+                if search.places[node as usize].number == UNSEEN && !held.contains(node) {
+                    search.descend(snapshot, rules, node, &mut steps)?;
+                }
             }
         }
         steps.finish()?;
@@ -91,57 +103,127 @@ impl Search {
         Ok(search)
     }
 
-    fn visit(&mut self, node: u32, parent: u32) {
-        self.number[node as usize] = self.order.len() as u32;
-        self.order.push(node);
-        self.parent.push(parent);
+    fn descend(&mut self, snapshot: &Snapshot, rules: &Rules<'_>, start: u32, steps: &mut Steps<'_>) -> Result<()> {
+        let mut stack = Column::new();
+        self.visit(start, 0)?;
+        stack.push((start, snapshot.edge_range(start).start))?;
+        'down: while let Some((node, next)) = stack.last_mut() {
+            let node = *node;
+            let end = snapshot.edge_range(node).end;
+            let source = rules.source(node);
+            while *next < end {
+                let edge = *next;
+                *next += 1;
+                steps.edge(edge)?;
+                let Some(to) = rules.follow(source, edge) else { continue };
+                let place = &mut self.places[to as usize];
+                if place.number != UNSEEN {
+                    place.others += 1;
+                    self.others.insert(edge);
+                    continue;
+                }
+                steps.one()?;
+                let parent = self.places[node as usize].number;
+                self.visit(to, parent)?;
+                let range = snapshot.edge_range(to);
+                for edge in range.clone().take(8) {
+                    prefetch(&self.places, snapshot.edge_to(edge) as usize);
+                }
+                stack.push((to, range.start))?;
+                continue 'down;
+            }
+            stack.pop();
+        }
+        Ok(())
+    }
+
+    fn visit(&mut self, node: u32, parent: u32) -> Result<()> {
+        self.places[node as usize].number = self.order.len() as u32;
+        self.order.push(node)?;
+        self.parent.push(parent)
     }
 }
 
 /// The essential edges backwards, in depth-first numbers, without those of the search's own tree.
 struct Predecessors {
-    first: Vec<u32>,
-    number: Vec<u32>,
+    first: Column<u32>,
+    number: Column<u32>,
 }
 
 impl Predecessors {
-    fn collect(snapshot: &Snapshot, edges: BitSet, search: &Search, progress: &Progress) -> Result<Predecessors> {
-        // In file order: the edges are read one after the other.
-        let each = |f: &mut dyn FnMut(u32, u32)| -> Result<()> {
-            let mut steps = Steps::start(progress, "predecessors", u64::from(snapshot.node_count()))?;
-            for (node, &from) in search.number.iter().enumerate() {
-                steps.one()?;
-                if from == UNSEEN {
-                    continue;
-                }
-                for edge in snapshot.edge_range(node as u32) {
-                    steps.edge(edge)?;
-                    if edges.contains(edge) {
-                        f(from, search.number[snapshot.edge(edge).to as usize]);
-                    }
-                }
-            }
-            steps.finish()
-        };
-        let mut first = vec![0u32; search.order.len() + 1];
-        each(&mut |_, to| first[to as usize] += 1)?;
+    fn collect(
+        snapshot: &Snapshot,
+        mut places: Column<Place>,
+        others: BitSet,
+        order: &[u32],
+        progress: &Progress,
+    ) -> Result<Predecessors> {
+        let total = 2 * order.len() as u64 + u64::from(snapshot.node_count());
+        let mut steps = Steps::start(progress, "predecessors", total)?;
         let mut sum = 0;
-        for slot in &mut first {
-            sum += *slot;
-            *slot = sum;
+        for (i, &node) in order.iter().enumerate() {
+            steps.one()?;
+            prefetch(&places, order.get(i + AHEAD).map_or(0, |&node| node as usize));
+            let place = &mut places[node as usize];
+            sum += place.others;
+            place.others = sum;
         }
-        // Each list is filled from its end, which leaves `first` at the lists' beginnings.
-        let mut number = vec![0u32; sum as usize];
-        each(&mut |from, to| {
-            let slot = &mut first[to as usize];
-            *slot -= 1;
-            number[*slot as usize] = from;
-        })?;
+        // Each list is filled from its end, which leaves `others` at the lists' beginnings. The edges are read in file
+        // order, some at a time: all of these wait for memory together.
+        let mut number = Column::filled(sum as usize, 0u32)?;
+        let mut batch = Batch { edges: [(0, 0); Batch::LEN], len: 0 };
+        let mut node = 0;
+        let mut end = snapshot.edge_range(0).end;
+        for edge in others.iter() {
+            while edge >= end {
+                steps.one()?;
+                node += 1;
+                end = snapshot.edge_range(node).end;
+            }
+            let to = snapshot.edge_to(edge);
+            prefetch(&places, to as usize);
+            batch.edges[batch.len] = (places[node as usize].number, to);
+            batch.len += 1;
+            if batch.len == Batch::LEN {
+                steps.check()?;
+                batch.flush(&mut places, &mut number);
+            }
+        }
+        batch.flush(&mut places, &mut number);
+        drop(others);
+        let mut first = Column::with_capacity(order.len() + 1)?;
+        for (i, &node) in order.iter().enumerate() {
+            steps.one()?;
+            prefetch(&places, order.get(i + AHEAD).map_or(0, |&node| node as usize));
+            first.push(places[node as usize].others)?;
+        }
+        first.push(sum)?;
+        steps.finish()?;
         Ok(Predecessors { first, number })
     }
+}
 
-    fn of(&self, number: u32) -> &[u32] {
-        &self.number[self.first[number as usize] as usize..self.first[number as usize + 1] as usize]
+/// Edges on their way to the lists of their targets.
+struct Batch {
+    /// The number of the source, and the target.
+    edges: [(u32, u32); Batch::LEN],
+    len: usize,
+}
+
+impl Batch {
+    const LEN: usize = 64;
+
+    fn flush(&mut self, places: &mut [Place], number: &mut [u32]) {
+        for (_, to) in &mut self.edges[..self.len] {
+            let place = &mut places[*to as usize].others;
+            *place -= 1;
+            *to = *place;
+            prefetch(number, *to as usize);
+        }
+        for &(from, slot) in &self.edges[..self.len] {
+            number[slot as usize] = from;
+        }
+        self.len = 0;
     }
 }
 
@@ -154,35 +236,53 @@ struct Link {
     low: u32,
 }
 
-fn semi_dominators(parent: &[u32], preds: Predecessors, progress: &Progress) -> Result<Vec<u32>> {
+/// The semi-dominators of all numbers but the root's.
+struct SemiDominators(Column<u32>);
+
+impl SemiDominators {
+    fn of(&self, number: usize) -> u32 {
+        self.0[number + 1]
+    }
+}
+
+fn semi_dominators(parent: &[u32], preds: Predecessors, progress: &Progress) -> Result<SemiDominators> {
     let count = parent.len() as u32;
     let mut steps = Steps::start(progress, "dominators", u64::from(count))?;
-    let mut semi = parent.to_vec();
-    let mut links: Vec<Link> = parent.iter().map(|&up| Link { up, low: 0 }).collect();
-    let mut stack = Vec::new();
+    let Predecessors { mut first, number: preds } = preds;
+    let mut links = Column::with_capacity(count as usize)?;
+    for &up in parent {
+        links.push(Link { up, low: 0 })?;
+    }
+    let mut stack = Column::new();
     let mut looked = 0u32;
     for number in (1..count).rev() {
         steps.one()?;
         let mut least = parent[number as usize];
-        for &pred in preds.of(number) {
+        let range = first[number as usize] as usize..first[number as usize + 1] as usize;
+        for at in range.rev() {
+            if let Some(&later) = at.checked_sub(AHEAD).and_then(|at| preds.get(at)) {
+                prefetch(&links, later as usize);
+            }
             looked = looked.wrapping_add(1);
             steps.edge(looked)?;
-            let value = if pred < number { pred } else { lowest(&mut links, &mut stack, pred, number) };
+            let pred = preds[at];
+            let value = if pred < number { pred } else { lowest(&mut links, &mut stack, pred, number)? };
             least = least.min(value);
         }
-        semi[number as usize] = least;
         links[number as usize].low = least;
+        // Where the list ended nobody will ask any more.
+        first[number as usize + 1] = least;
     }
     steps.finish()?;
-    Ok(semi)
+    Ok(SemiDominators(first))
 }
 
 /// The least semi-dominator of `from` and its forest ancestors above `floor`; what it walks, it compresses.
 #[inline]
-fn lowest(links: &mut [Link], stack: &mut Vec<u32>, from: u32, floor: u32) -> u32 {
+fn lowest(links: &mut [Link], stack: &mut Column<u32>, from: u32, floor: u32) -> Result<u32> {
     let mut top = from;
     while links[top as usize].up > floor {
-        stack.push(top);
+        stack.push(top)?;
         top = links[top as usize].up;
     }
     while let Some(number) = stack.pop() {
@@ -191,7 +291,7 @@ fn lowest(links: &mut [Link], stack: &mut Vec<u32>, from: u32, floor: u32) -> u3
         link.low = link.low.min(above.low);
         link.up = above.up;
     }
-    links[from as usize].low
+    Ok(links[from as usize].low)
 }
 
 /// A shortcut up the dominator tree: from depth d to one with few bits (Myers' skew-binary jump pointers), so that any
@@ -203,14 +303,14 @@ struct Jump {
 }
 
 /// The immediate dominator is the nearest dominator of the parent that is not below the semi-dominator.
-fn immediate_dominators(parent: Vec<u32>, semi: &[u32], progress: &Progress) -> Result<Vec<u32>> {
+fn immediate_dominators(parent: Column<u32>, semi: &SemiDominators, progress: &Progress) -> Result<Column<u32>> {
     let count = parent.len() as u32;
     let mut steps = Steps::start(progress, "immediate dominators", u64::from(count))?;
     let mut immediate = parent;
-    let mut jumps = vec![Jump { depth: 0, to: 0 }; count as usize];
+    let mut jumps = Column::filled(count as usize, Jump { depth: 0, to: 0 })?;
     for number in 1..count as usize {
         steps.one()?;
-        let limit = semi[number];
+        let limit = semi.of(number);
         let mut up = immediate[number];
         while up > limit {
             let jump = jumps[up as usize].to;
@@ -230,8 +330,8 @@ fn immediate_dominators(parent: Vec<u32>, semi: &[u32], progress: &Progress) -> 
 
 /// The dominator tree downwards.
 pub struct Children {
-    first: Vec<u32>,
-    nodes: Vec<u32>,
+    first: Column<u32>,
+    nodes: Column<u32>,
 }
 
 impl Children {
@@ -239,17 +339,17 @@ impl Children {
     pub fn of_tree(dominator: &[u32], root: u32, progress: &Progress) -> Result<Children> {
         let count = dominator.len() as u32;
         let mut steps = Steps::start(progress, "dominated objects", 2 * u64::from(count))?;
-        let mut first = vec![0u32; count as usize + 1];
+        let mut first = Column::filled(count as usize + 1, 0u32)?;
         for node in (0..count).filter(|&node| node != root) {
             steps.one()?;
             first[dominator[node as usize] as usize] += 1;
         }
         let mut sum = 0;
-        for slot in &mut first {
+        for slot in &mut first[..] {
             sum += *slot;
             *slot = sum;
         }
-        let mut nodes = vec![0u32; sum as usize];
+        let mut nodes = Column::filled(sum as usize, 0u32)?;
         for node in (0..count).rev().filter(|&node| node != root) {
             steps.one()?;
             let slot = &mut first[dominator[node as usize] as usize];

@@ -1,88 +1,55 @@
 //! Which edges retain: the ones that dominators and retained sizes follow.
 
-use super::{BitSet, WeakMapNames, steps::Steps};
-use crate::{
-    error::Result,
-    progress::Progress,
-    snapshot::{Edge, EdgeType, Snapshot},
-};
+use super::{BitSet, WeakMapNames};
+use crate::snapshot::{EdgeType, Snapshot};
 
-/// The edges that keep their targets alive.
-pub(crate) struct EssentialEdges {
-    /// By edge ordinal. Of what the root itself holds, the root's edge alone: others change nothing there.
-    pub(crate) edges: BitSet,
-    /// By node ordinal: the targets of all essential edges.
-    pub(crate) held: BitSet,
-}
-
-impl EssentialEdges {
-    /// Looks at every edge once.
-    pub(crate) fn find(
-        snapshot: &Snapshot,
-        weak_maps: &WeakMapNames,
-        page_owned: &BitSet,
-        progress: &Progress,
-    ) -> Result<EssentialEdges> {
-        let root = snapshot.root();
-        let rules = Rules { snapshot, weak_maps, page_owned, root };
-        let mut steps = Steps::start(progress, "edges", u64::from(snapshot.node_count()))?;
-        let mut edges = BitSet::new(snapshot.edge_count());
-        let mut held = BitSet::new(snapshot.node_count());
-        for edge in snapshot.edges(root) {
-            steps.edge(edge.ordinal)?;
-            if rules.is_essential(root, edge) {
-                edges.insert(edge.ordinal);
-                held.insert(edge.to);
-            }
-        }
-        let by_root = held.clone();
-        for node in 0..snapshot.node_count() {
-            steps.one()?;
-            if node == root {
-                continue;
-            }
-            for edge in snapshot.edges(node) {
-                steps.edge(edge.ordinal)?;
-                if rules.is_essential(node, edge) && !by_root.contains(edge.to) {
-                    edges.insert(edge.ordinal);
-                    held.insert(edge.to);
-                }
-            }
-        }
-        steps.finish()?;
-        Ok(EssentialEdges { edges, held })
-    }
-}
-
-struct Rules<'a> {
+/// Tells which edges keep their targets alive.
+pub(crate) struct Rules<'a> {
     snapshot: &'a Snapshot,
     weak_maps: &'a WeakMapNames,
-    page_owned: &'a BitSet,
-    root: u32,
+    page_owned: BitSet,
 }
 
-impl Rules<'_> {
-    /// Whether `edge`, which leaves `from`, keeps its target alive.
+/// What has to be known of the node that edges leave.
+#[derive(Clone, Copy)]
+pub(crate) struct Source {
+    node: u32,
+    is_root: bool,
+    /// Whether it may hold what belongs to the page.
+    holds_page: bool,
+}
+
+impl<'a> Rules<'a> {
+    pub(crate) fn new(snapshot: &'a Snapshot, weak_maps: &'a WeakMapNames, page_owned: BitSet) -> Self {
+        Rules { snapshot, weak_maps, page_owned }
+    }
+
     #[inline]
-    fn is_essential(&self, from: u32, edge: Edge) -> bool {
-        match edge.kind {
-            EdgeType::Weak => return false,
+    pub(crate) fn source(&self, node: u32) -> Source {
+        let is_root = node == self.snapshot.root();
+        Source { node, is_root, holds_page: is_root || self.page_owned.contains(node) }
+    }
+
+    /// The node that `edge`, which leaves `source`, keeps alive.
+    #[inline]
+    pub(crate) fn follow(&self, source: Source, edge: u32) -> Option<u32> {
+        let kind = self.snapshot.edge_type(edge);
+        match kind {
+            EdgeType::Weak => return None,
             // The key alone holds the value of a WeakMap entry, not the table.
             EdgeType::Internal => {
-                if let Some(entry) = self.weak_maps.get(edge.name_or_index)
-                    && entry.table == Some(self.snapshot.node_id(from))
+                if let Some(entry) = self.weak_maps.get(self.snapshot.edge(edge).name_or_index)
+                    && entry.table == Some(self.snapshot.node_id(source.node))
                 {
-                    return false;
+                    return None;
                 }
             }
             // At the root, shortcuts mark the global objects.
-            EdgeType::Shortcut if from != self.root => return false,
+            EdgeType::Shortcut if !source.is_root => return None,
             _ => {}
         }
-        if edge.to == from {
-            return false;
-        }
+        let to = self.snapshot.edge_to(edge);
         // What the debugger holds of the page does not count, or it would hide who holds it in the page.
-        from == self.root || !self.page_owned.contains(edge.to) || self.page_owned.contains(from)
+        (to != source.node && (source.holds_page || !self.page_owned.contains(to))).then_some(to)
     }
 }

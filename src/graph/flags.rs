@@ -4,7 +4,7 @@ use super::{BitSet, steps::Steps};
 use crate::{
     error::Result,
     progress::Progress,
-    snapshot::{EdgeType, NodeType, Snapshot},
+    snapshot::{Column, EdgeType, NodeType, Snapshot},
 };
 
 /// The synthetic node above all DOM trees.
@@ -24,8 +24,8 @@ pub(crate) fn user_roots(snapshot: &Snapshot) -> impl Iterator<Item = u32> + '_ 
 /// Everything that global objects and DOM trees reach over edges that are not weak.
 pub(crate) fn page_owned(snapshot: &Snapshot, progress: &Progress) -> Result<BitSet> {
     let mut steps = Steps::start(progress, "page-owned", u64::from(snapshot.node_count()))?;
-    let mut owned = BitSet::new(snapshot.node_count());
-    let mut list = Vec::new();
+    let mut owned = BitSet::new(snapshot.node_count())?;
+    let mut list = Column::new();
     for edge in snapshot.edges(snapshot.root()) {
         steps.edge(edge.ordinal)?;
         let start = match edge.kind {
@@ -34,15 +34,16 @@ pub(crate) fn page_owned(snapshot: &Snapshot, progress: &Progress) -> Result<Bit
             _ => false,
         };
         if start && owned.insert(edge.to) {
-            list.push(edge.to);
+            list.push(edge.to)?;
         }
     }
     while let Some(node) = list.pop() {
         steps.one()?;
-        for edge in snapshot.edges(node) {
-            steps.edge(edge.ordinal)?;
-            if edge.kind != EdgeType::Weak && owned.insert(edge.to) {
-                list.push(edge.to);
+        for edge in snapshot.edge_range(node) {
+            steps.edge(edge)?;
+            let to = snapshot.edge_to(edge);
+            if snapshot.edge_type(edge) != EdgeType::Weak && owned.insert(to) {
+                list.push(to)?;
             }
         }
     }

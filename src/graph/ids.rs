@@ -1,7 +1,11 @@
 //! From V8's ids to nodes. Ids are not positions: they have gaps, and embedders' reach two billion.
 
 use super::steps::{Steps, pieces};
-use crate::{error::Result, progress::Progress, snapshot::Snapshot};
+use crate::{
+    error::Result,
+    progress::Progress,
+    snapshot::{Column, Snapshot},
+};
 
 /// Finds nodes by id.
 ///
@@ -15,7 +19,7 @@ enum Kind {
         by_id: Vec<(u32, u32)>,
         by_node: Vec<u32>,
     },
-    Sorted(Vec<u32>),
+    Sorted(Column<u32>),
 }
 
 impl IdIndex {
@@ -99,18 +103,21 @@ impl IdIndex {
     /// Bytes of memory.
     pub fn memory(&self) -> u64 {
         match &self.0 {
-            Kind::Sorted(nodes) => nodes.capacity() as u64 * 4,
+            Kind::Sorted(nodes) => nodes.memory(),
             Kind::Ascending { by_id, by_node } => by_id.capacity() as u64 * 8 + by_node.capacity() as u64 * 4,
         }
     }
 }
 
 /// All nodes, by id: a radix sort, which unlike the library's hears that it should stop.
-fn sorted(snapshot: &Snapshot, progress: &Progress) -> Result<Vec<u32>> {
+fn sorted(snapshot: &Snapshot, progress: &Progress) -> Result<Column<u32>> {
     const BITS: u32 = 11;
     let count = snapshot.node_count();
-    let mut nodes: Vec<u32> = (0..count).collect();
-    let mut other = vec![0u32; count as usize];
+    let mut nodes = Column::with_capacity(count as usize)?;
+    for node in 0..count {
+        nodes.push(node)?;
+    }
+    let mut other = Column::filled(count as usize, 0u32)?;
     for shift in [0, BITS, 2 * BITS] {
         let digit = |node: u32| (snapshot.node_id(node) >> shift) as usize & ((1 << BITS) - 1);
         let mut places = vec![0u32; 1 << BITS];

@@ -29,7 +29,11 @@ pub use retained::RetainedSizes;
 pub use retainers::Retainers;
 pub use weakmap::WeakMapNames;
 
-use crate::{error::Result, progress::Progress, snapshot::Snapshot};
+use crate::{
+    error::Result,
+    progress::Progress,
+    snapshot::{Column, Snapshot},
+};
 
 /// The distance of a node that no search reached.
 pub const NO_DISTANCE: i32 = -5;
@@ -40,9 +44,9 @@ pub const SYSTEM_DISTANCE: i32 = 100_000_000;
 /// What the edges of a snapshot mean: a column for each number that DevTools shows of a node.
 pub struct Graph {
     states: DomStates,
-    self_size: Vec<u32>,
-    distance: Vec<i32>,
-    dominator: Vec<u32>,
+    self_size: Column<u32>,
+    distance: Column<i32>,
+    dominator: Column<u32>,
     retained: RetainedSizes,
     ids: IdIndex,
     retainers: OnceLock<Retainers>,
@@ -55,9 +59,8 @@ impl Graph {
         let weak_maps = WeakMapNames::find(snapshot, progress)?;
         let (dominator, order) = {
             let page_owned = flags::page_owned(snapshot, progress)?;
-            let essential = essential::EssentialEdges::find(snapshot, &weak_maps, &page_owned, progress)?;
-            drop(page_owned);
-            let tree = DominatorTree::compute(snapshot, essential, progress)?;
+            let rules = essential::Rules::new(snapshot, &weak_maps, page_owned);
+            let tree = DominatorTree::compute(snapshot, rules, progress)?;
             (tree.dominator, tree.order)
         };
         let self_size = shallow::self_sizes(snapshot, &states, progress)?;
@@ -116,8 +119,8 @@ impl Graph {
 
     /// Bytes that the columns take.
     pub fn memory(&self) -> u64 {
-        let columns = 4 * (self.self_size.capacity() + self.distance.capacity() + self.dominator.capacity());
-        columns as u64
+        let columns = self.self_size.memory() + self.distance.memory() + self.dominator.memory();
+        columns
             + self.states.memory()
             + self.retained.memory()
             + self.ids.memory()

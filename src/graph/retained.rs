@@ -3,14 +3,18 @@
 use rustc_hash::FxHashMap;
 
 use super::steps::Steps;
-use crate::{error::Result, progress::Progress};
+use crate::{
+    error::Result,
+    progress::Progress,
+    snapshot::{Column, prefetch},
+};
 
 /// Stands for "see `large`".
 const LARGE: u32 = u32::MAX;
 
 /// One size a node: four bytes, as next to no node retains 4 GiB, and a table for those that do.
 pub struct RetainedSizes {
-    small: Vec<u32>,
+    small: Column<u32>,
     large: FxHashMap<u32, u64>,
 }
 
@@ -25,13 +29,20 @@ impl RetainedSizes {
         progress: &Progress,
     ) -> Result<RetainedSizes> {
         let mut steps = Steps::start(progress, "retained sizes", order.len() as u64)?;
-        let mut sizes = RetainedSizes { small: vec![0; self_size.len()], large: FxHashMap::default() };
+        let mut sizes = RetainedSizes { small: Column::filled(self_size.len(), 0)?, large: FxHashMap::default() };
         for (node, &size) in self_size.iter().enumerate() {
             steps.edge(node as u32)?;
             sizes.add(node as u32, u64::from(size));
         }
-        for &node in order[1..].iter().rev() {
+        for (at, &node) in order.iter().enumerate().skip(1).rev() {
             steps.one()?;
+            if let Some(&soon) = at.checked_sub(24).and_then(|at| order.get(at)) {
+                prefetch(dominator, soon as usize);
+                prefetch(&sizes.small, soon as usize);
+            }
+            if let Some(&soon) = at.checked_sub(12).and_then(|at| order.get(at)) {
+                prefetch(&sizes.small, dominator[soon as usize] as usize);
+            }
             sizes.add(dominator[node as usize], sizes.get(node));
         }
         // All of it, whether reached or not.
@@ -62,7 +73,7 @@ impl RetainedSizes {
     }
 
     pub(super) fn memory(&self) -> u64 {
-        self.small.capacity() as u64 * 4 + self.large.capacity() as u64 * 16
+        self.small.memory() + self.large.capacity() as u64 * 16
     }
 }
 

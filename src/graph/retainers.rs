@@ -1,32 +1,36 @@
 //! The edges backwards: who refers to a node.
 
 use super::steps::Steps;
-use crate::{error::Result, progress::Progress, snapshot::Snapshot};
+use crate::{
+    error::Result,
+    progress::Progress,
+    snapshot::{Column, Snapshot},
+};
 
 /// The incoming edges of every node, by their ordinals; four bytes an edge and a node.
 pub struct Retainers {
-    first: Vec<u32>,
-    edges: Vec<u32>,
+    first: Column<u32>,
+    edges: Column<u32>,
 }
 
 impl Retainers {
     /// Sorts all edges by their targets.
     pub fn build(snapshot: &Snapshot, progress: &Progress) -> Result<Retainers> {
         let mut steps = Steps::start(progress, "retainers", 2 * u64::from(snapshot.edge_count()))?;
-        let mut first = vec![0u32; snapshot.node_count() as usize + 1];
+        let mut first = Column::filled(snapshot.node_count() as usize + 1, 0u32)?;
         for edge in 0..snapshot.edge_count() {
             steps.one()?;
-            first[snapshot.edge(edge).to as usize] += 1;
+            first[snapshot.edge_to(edge) as usize] += 1;
         }
         let mut sum = 0;
-        for slot in &mut first {
+        for slot in &mut first[..] {
             sum += *slot;
             *slot = sum;
         }
-        let mut edges = vec![0u32; sum as usize];
+        let mut edges = Column::filled(sum as usize, 0u32)?;
         for edge in 0..snapshot.edge_count() {
             steps.one()?;
-            let slot = &mut first[snapshot.edge(edge).to as usize];
+            let slot = &mut first[snapshot.edge_to(edge) as usize];
             *slot -= 1;
             edges[*slot as usize] = edge;
         }
@@ -40,7 +44,7 @@ impl Retainers {
     }
 
     pub(super) fn memory(&self) -> u64 {
-        4 * (self.first.capacity() + self.edges.capacity()) as u64
+        self.first.memory() + self.edges.memory()
     }
 }
 

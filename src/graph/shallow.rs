@@ -4,7 +4,7 @@ use super::{DomStates, flags, steps::Steps};
 use crate::{
     error::Result,
     progress::Progress,
-    snapshot::{EdgeType, NodeType, Snapshot},
+    snapshot::{Column, EdgeType, NodeType, Snapshot, prefetch},
 };
 
 /// Nobody has been seen to own it.
@@ -13,9 +13,10 @@ const FREE: u32 = u32::MAX;
 const SHARED: u32 = u32::MAX - 1;
 
 /// The self size of every node, with that of internal arrays and the like moved to their only owner.
-pub(crate) fn self_sizes(snapshot: &Snapshot, states: &DomStates, progress: &Progress) -> Result<Vec<u32>> {
+pub(crate) fn self_sizes(snapshot: &Snapshot, states: &DomStates, progress: &Progress) -> Result<Column<u32>> {
     let count = snapshot.node_count();
-    let mut sizes: Vec<u32> = (0..count).map(|node| snapshot.raw_self_size(node)).collect();
+    let mut sizes = Column::with_capacity(count as usize)?;
+    sizes.extend_from_slice(snapshot.raw_self_sizes())?;
     // Without user roots the file was taken with "expose internals": then it shows the allocations as they are.
     if flags::user_roots(snapshot).next().is_none() {
         return Ok(sizes);
@@ -41,7 +42,7 @@ pub(crate) fn self_sizes(snapshot: &Snapshot, states: &DomStates, progress: &Pro
 /// Who owns each node: itself, one other, [`SHARED`] or [`FREE`].
 ///
 /// Each self-owner spreads over its edges; a node's owner changes at most twice, so the work is linear.
-fn owners(snapshot: &Snapshot, states: &DomStates, progress: &Progress) -> Result<Vec<u32>> {
+fn owners(snapshot: &Snapshot, states: &DomStates, progress: &Progress) -> Result<Column<u32>> {
     let count = snapshot.node_count();
     let mut steps = Steps::start(progress, "owners", u64::from(count))?;
     let ownable = |node: u32| match snapshot.node_type(node) {
@@ -51,27 +52,35 @@ fn owners(snapshot: &Snapshot, states: &DomStates, progress: &Progress) -> Resul
         }
         _ => false,
     };
-    let mut owner: Vec<u32> = (0..count).map(|node| if ownable(node) { FREE } else { node }).collect();
-    let mut list = Vec::new();
+    let mut owner = Column::with_capacity(count as usize)?;
+    for node in 0..count {
+        owner.push(if ownable(node) { FREE } else { node })?;
+    }
+    let mut list = Column::new();
     for start in 0..count {
         steps.one()?;
         if owner[start as usize] != start {
             continue;
         }
-        list.push(start);
+        list.push(start)?;
         while let Some(node) = list.pop() {
             let mine = owner[node as usize];
-            for edge in snapshot.edges(node) {
-                steps.edge(edge.ordinal)?;
-                if edge.kind == EdgeType::Weak {
+            for edge in snapshot.edge_range(node) {
+                steps.edge(edge)?;
+                // Nearly always the next start is the next node.
+                if let Some(soon) = snapshot.edge_to_ahead(edge) {
+                    prefetch(&owner, soon as usize);
+                }
+                let to = snapshot.edge_to(edge);
+                let target = &mut owner[to as usize];
+                if *target == to || *target == mine || *target == SHARED {
                     continue;
                 }
-                let target = &mut owner[edge.to as usize];
-                if *target == edge.to || *target == mine || *target == SHARED {
+                if snapshot.edge_type(edge) == EdgeType::Weak {
                     continue;
                 }
                 *target = if *target == FREE { mine } else { SHARED };
-                list.push(edge.to);
+                list.push(to)?;
             }
         }
     }

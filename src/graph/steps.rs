@@ -36,6 +36,11 @@ impl<'a> Steps<'a> {
         if edge & (EVERY - 1) == 0 { self.progress.check() } else { Ok(()) }
     }
 
+    /// Whether to go on.
+    pub(crate) fn check(&self) -> Result<()> {
+        self.progress.check()
+    }
+
     /// The phase is over.
     pub(crate) fn finish(self) -> Result<()> {
         self.progress.report(self.phase, self.total, self.total)

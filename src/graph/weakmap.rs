@@ -42,7 +42,7 @@ impl WeakMapNames {
             steps.one()?;
             let Some((pair, table)) = parse(strings.get(index).as_bytes()) else { continue };
             if found.entries.is_empty() {
-                found.is_entry = BitSet::new(strings.len() as u32);
+                found.is_entry = BitSet::new(strings.len() as u32)?;
             }
             found.is_entry.insert(index);
             let next = pairs.len() as u32;

@@ -1,6 +1,6 @@
 //! Memory is asked for before it is taken, fallibly: an allocation that fails would otherwise end the host.
 
-use super::pages::advise_huge;
+use super::pages::Column;
 use crate::error::{Code, Error, Result};
 
 pub(super) struct Budget {
@@ -25,41 +25,39 @@ impl Budget {
         ))
     }
 
-    /// Room for exactly `more` elements in an empty vector, as far as it is planned.
-    pub(super) fn plan<T>(&mut self, vec: &mut Vec<T>, more: usize, what: &str) -> Result<()> {
-        self.resize(vec, vec.len().saturating_add(more), what)?;
-        advise_huge(vec);
-        Ok(())
+    /// Room for exactly `more` elements in an empty column, as far as it is planned.
+    pub(super) fn plan<T: Copy>(&mut self, column: &mut Column<T>, more: usize, what: &str) -> Result<()> {
+        self.resize(column, column.len().saturating_add(more), what)
     }
 
     /// Room for `more` elements, and for some beyond them where there was none.
-    pub(super) fn grow<T>(&mut self, vec: &mut Vec<T>, more: usize, what: &str) -> Result<()> {
-        let needed = vec.len().saturating_add(more);
-        if needed <= vec.capacity() {
+    pub(super) fn grow<T: Copy>(&mut self, column: &mut Column<T>, more: usize, what: &str) -> Result<()> {
+        let needed = column.len().saturating_add(more);
+        if needed <= column.capacity() {
             return Ok(());
         }
-        let ample = needed.max(vec.capacity() / 2 * 3);
-        self.resize(vec, ample, what).or_else(|_| self.resize(vec, needed, what))
+        let ample = needed.max(column.capacity() / 2 * 3);
+        self.resize(column, ample, what).or_else(|_| self.resize(column, needed, what))
     }
 
-    /// Gives back what a vector has too much.
-    pub(super) fn shrink<T>(&mut self, vec: &mut Vec<T>) {
-        let before = vec.capacity();
-        vec.shrink_to_fit();
-        self.used = self.used.saturating_sub(bytes::<T>(before - vec.capacity()));
+    /// Gives back what a column has too much.
+    pub(super) fn shrink<T: Copy>(&mut self, column: &mut Column<T>) {
+        let before = column.capacity();
+        column.shrink_to_fit();
+        self.used = self.used.saturating_sub(bytes::<T>(before - column.capacity()));
     }
 
-    fn resize<T>(&mut self, vec: &mut Vec<T>, capacity: usize, what: &str) -> Result<()> {
-        let before = vec.capacity();
+    fn resize<T: Copy>(&mut self, column: &mut Column<T>, capacity: usize, what: &str) -> Result<()> {
+        let before = column.capacity();
         if capacity <= before {
             return Ok(());
         }
         self.check(bytes::<T>(capacity - before), what)?;
-        vec.try_reserve_exact(capacity - vec.len()).map_err(|_| {
-            let needed = bytes::<T>(capacity);
-            Error::new(Code::MemoryBudget, format!("the system refused {needed} bytes of memory for {what}"))
+        column.reserve_exact(capacity - column.len()).map_err(|mut e| {
+            e.message = format!("the system refused {} bytes of memory for {what}", bytes::<T>(capacity));
+            e
         })?;
-        self.used += bytes::<T>(vec.capacity() - before);
+        self.used += bytes::<T>(column.capacity() - before);
         Ok(())
     }
 }

@@ -5,6 +5,7 @@ use super::{
     budget::Budget,
     header::EdgeLayout,
     indices::{Highest, Ordinals},
+    pages::Column,
     records::{BLOCK, Block, Columns, Parse, quick},
 };
 use crate::error::{Code, Error, Result};
@@ -117,16 +118,16 @@ pub(super) struct Edges<'a> {
     budget: &'a mut Budget,
     /// The highest string index that is a name.
     pub(super) names: Highest,
-    kind: Vec<EdgeType>,
-    name: Vec<u32>,
-    to: Vec<u32>,
+    kind: Column<EdgeType>,
+    name: Column<u32>,
+    to: Column<u32>,
 }
 
 impl<'a> Edges<'a> {
     /// `sure` is how many edges are expected with some certainty.
     pub(super) fn new(budget: &'a mut Budget, sure: usize) -> Result<Self> {
         let names = Highest::default();
-        let mut edges = Edges { budget, names, kind: Vec::new(), name: Vec::new(), to: Vec::new() };
+        let mut edges = Edges { budget, names, kind: Column::new(), name: Column::new(), to: Column::new() };
         edges.budget.plan(&mut edges.kind, sure, WHAT)?;
         edges.budget.plan(&mut edges.name, sure, WHAT)?;
         edges.budget.plan(&mut edges.to, sure, WHAT)?;
@@ -147,9 +148,9 @@ impl Columns<EdgeBlock> for Edges<'_> {
         self.budget.grow(&mut self.kind, rows, WHAT)?;
         self.budget.grow(&mut self.name, rows, WHAT)?;
         self.budget.grow(&mut self.to, rows, WHAT)?;
-        self.kind.extend_from_slice(&block.kind[..rows]);
-        self.name.extend_from_slice(&block.name[..rows]);
-        self.to.extend_from_slice(&block.to[..rows]);
+        self.kind.extend_from_slice(&block.kind[..rows])?;
+        self.name.extend_from_slice(&block.name[..rows])?;
+        self.to.extend_from_slice(&block.to[..rows])?;
         self.names.merge(block.names);
         Ok(())
     }

@@ -23,6 +23,7 @@ mod types;
 pub use header::FORK_MARK;
 pub use jsstr::JsStr;
 pub use open::ReadOptions;
+pub(crate) use pages::{Column, prefetch};
 pub use strings::Strings;
 pub use trace::{Sample, TraceFunction, TraceNode};
 pub use types::{EdgeType, NodeType, TypeNames};
@@ -59,24 +60,24 @@ pub struct Edge {
 /// A whole snapshot in columns.
 #[derive(Default)]
 pub struct Snapshot {
-    node_type: Vec<NodeType>,
-    node_name: Vec<u32>,
-    node_id: Vec<u32>,
-    self_size: Vec<u32>,
+    node_type: Column<NodeType>,
+    node_name: Column<u32>,
+    node_id: Column<u32>,
+    self_size: Column<u32>,
     /// `first_edge[o]..first_edge[o + 1]` are the edges of node `o`; one longer than the nodes.
-    first_edge: Vec<u32>,
+    first_edge: Column<u32>,
     /// 0 unknown, 1 attached, 2 detached; empty when the file has no such field.
-    detachedness: Vec<u8>,
+    detachedness: Column<u8>,
     /// Empty when the file has no such field, or 0 in all of them.
-    trace_node_id: Vec<u32>,
-    edge_type: Vec<EdgeType>,
-    edge_name: Vec<u32>,
-    edge_to: Vec<u32>,
+    trace_node_id: Column<u32>,
+    edge_type: Column<EdgeType>,
+    edge_name: Column<u32>,
+    edge_to: Column<u32>,
     strings: Strings,
-    locations: Vec<Location>,
-    samples: Vec<Sample>,
-    trace_functions: Vec<TraceFunction>,
-    trace_tree: Vec<TraceNode>,
+    locations: Column<Location>,
+    samples: Column<Sample>,
+    trace_functions: Column<TraceFunction>,
+    trace_tree: Column<TraceNode>,
     root: u32,
     extra_native_bytes: u64,
     fork_ids: bool,
@@ -130,6 +131,10 @@ impl Snapshot {
     pub fn raw_self_size(&self, node: u32) -> u32 {
         self.self_size[node as usize]
     }
+    /// The same of all nodes.
+    pub(crate) fn raw_self_sizes(&self) -> &[u32] {
+        &self.self_size
+    }
     /// The file's detachedness of a node, or `None` when it has no such field at all.
     pub fn detachedness(&self, node: u32) -> Option<u8> {
         self.detachedness.get(node as usize).copied()
@@ -146,6 +151,33 @@ impl Snapshot {
     pub fn edge(&self, edge: u32) -> Edge {
         let i = edge as usize;
         Edge { ordinal: edge, kind: self.edge_type[i], name_or_index: self.edge_name[i], to: self.edge_to[i] }
+    }
+    /// The type of an edge.
+    #[inline(always)]
+    pub fn edge_type(&self, edge: u32) -> EdgeType {
+        self.edge_type[edge as usize]
+    }
+    /// The target of an edge.
+    #[inline(always)]
+    pub fn edge_to(&self, edge: u32) -> u32 {
+        self.edge_to[edge as usize]
+    }
+    /// The target of an edge some way behind this one: what a walk in file order will need.
+    #[inline(always)]
+    pub(crate) fn edge_to_ahead(&self, edge: u32) -> Option<u32> {
+        self.edge_to.get(edge as usize + 24).copied()
+    }
+    /// For walks that know which nodes come next: begins to load what is needed of the one after `at` steps.
+    #[inline(always)]
+    pub(crate) fn prefetch(&self, next: &[u32], at: usize) {
+        if let Some(&node) = next.get(at + 12) {
+            prefetch(&self.first_edge, node as usize);
+        }
+        if let Some(&node) = next.get(at + 6) {
+            let edge = self.first_edge[node as usize] as usize;
+            prefetch(&self.edge_type, edge);
+            prefetch(&self.edge_to, edge);
+        }
     }
     /// The edges of a node, in file order.
     pub fn edges(&self, node: u32) -> impl Iterator<Item = Edge> + '_ {
@@ -181,8 +213,8 @@ impl Snapshot {
     }
     /// Bytes that the columns and strings take.
     pub fn memory(&self) -> u64 {
-        fn of<T>(vec: &Vec<T>) -> u64 {
-            (vec.capacity() * size_of::<T>()) as u64
+        fn of<T: Copy>(column: &Column<T>) -> u64 {
+            column.memory()
         }
         let nodes = of(&self.node_type) + of(&self.node_name) + of(&self.node_id) + of(&self.self_size);
         let more = of(&self.first_edge) + of(&self.detachedness) + of(&self.trace_node_id);

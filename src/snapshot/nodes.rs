@@ -5,6 +5,7 @@ use super::{
     budget::Budget,
     header::NodeLayout,
     indices::Highest,
+    pages::Column,
     records::{BLOCK, Block, Columns, Parse, quick},
 };
 use crate::error::{Code, Error, Result};
@@ -153,15 +154,15 @@ pub(super) struct Nodes<'a> {
     budget: &'a mut Budget,
     /// The highest string index that is a name.
     pub(super) names: Highest,
-    kind: Vec<NodeType>,
-    name: Vec<u32>,
-    id: Vec<u32>,
-    self_size: Vec<u32>,
+    kind: Column<NodeType>,
+    name: Column<u32>,
+    id: Column<u32>,
+    self_size: Column<u32>,
     /// Of the node before, so that sums make it the ordinals of first edges.
-    edge_count: Vec<u32>,
-    detachedness: Vec<u8>,
+    edge_count: Column<u32>,
+    detachedness: Column<u8>,
     /// Empty while all are 0.
-    trace_node_id: Vec<u32>,
+    trace_node_id: Column<u32>,
 }
 
 impl<'a> Nodes<'a> {
@@ -171,13 +172,13 @@ impl<'a> Nodes<'a> {
             layout,
             budget,
             names: Highest::default(),
-            kind: Vec::new(),
-            name: Vec::new(),
-            id: Vec::new(),
-            self_size: Vec::new(),
-            edge_count: Vec::new(),
-            detachedness: Vec::new(),
-            trace_node_id: Vec::new(),
+            kind: Column::new(),
+            name: Column::new(),
+            id: Column::new(),
+            self_size: Column::new(),
+            edge_count: Column::new(),
+            detachedness: Column::new(),
+            trace_node_id: Column::new(),
         };
         nodes.budget.plan(&mut nodes.kind, sure, WHAT)?;
         nodes.budget.plan(&mut nodes.name, sure, WHAT)?;
@@ -187,14 +188,14 @@ impl<'a> Nodes<'a> {
         if layout.detachedness.is_some() {
             nodes.budget.plan(&mut nodes.detachedness, sure, WHAT)?;
         }
-        nodes.edge_count.push(0);
+        nodes.edge_count.push(0)?;
         Ok(nodes)
     }
 
     /// Hands the columns over. `edges` is how many the header announces.
     pub(super) fn finish(mut self, edges: u32, offset: u64, snapshot: &mut Snapshot) -> Result<()> {
         let mut sum = 0u64;
-        for count in &mut self.edge_count {
+        for count in &mut self.edge_count[..] {
             sum += u64::from(*count);
             *count = sum as u32;
         }
@@ -222,22 +223,22 @@ impl Columns<NodeBlock> for Nodes<'_> {
         budget.grow(&mut self.id, rows, WHAT)?;
         budget.grow(&mut self.self_size, rows, WHAT)?;
         budget.grow(&mut self.edge_count, rows, WHAT)?;
-        self.kind.extend_from_slice(&block.kind[..rows]);
-        self.name.extend_from_slice(&block.name[..rows]);
-        self.id.extend_from_slice(&block.id[..rows]);
-        self.self_size.extend_from_slice(&block.self_size[..rows]);
-        self.edge_count.extend_from_slice(&block.edge_count[..rows]);
+        self.kind.extend_from_slice(&block.kind[..rows])?;
+        self.name.extend_from_slice(&block.name[..rows])?;
+        self.id.extend_from_slice(&block.id[..rows])?;
+        self.self_size.extend_from_slice(&block.self_size[..rows])?;
+        self.edge_count.extend_from_slice(&block.edge_count[..rows])?;
         self.names.merge(block.names);
         if self.layout.detachedness.is_some() {
             budget.grow(&mut self.detachedness, rows, WHAT)?;
-            self.detachedness.extend_from_slice(&block.detachedness[..rows]);
+            self.detachedness.extend_from_slice(&block.detachedness[..rows])?;
         }
         let traces = &block.trace_node_id[..rows];
         if self.layout.trace_node_id.is_some() && (!self.trace_node_id.is_empty() || traces.iter().any(|&t| t != 0)) {
             let missing = before + rows - self.trace_node_id.len();
             budget.grow(&mut self.trace_node_id, missing, WHAT)?;
-            self.trace_node_id.resize(before, 0);
-            self.trace_node_id.extend_from_slice(traces);
+            self.trace_node_id.resize(before, 0)?;
+            self.trace_node_id.extend_from_slice(traces)?;
         }
         Ok(())
     }

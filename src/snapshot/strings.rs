@@ -1,16 +1,16 @@
 //! The string table, and how JSON's string literals become it.
 
-use super::{JsStr, budget::Budget, records::Bytes, text::Text};
+use super::{JsStr, budget::Budget, pages::Column, records::Bytes, text::Text};
 use crate::error::{Code, Error, Result};
 
 const WHAT: &str = "the strings";
 
 /// The string table.
-#[derive(Clone, Debug, Default)]
+#[derive(Default)]
 pub struct Strings {
-    bytes: Vec<u8>,
+    bytes: Column<u8>,
     /// End of each string in `bytes`.
-    ends: Vec<u64>,
+    ends: Column<u64>,
 }
 
 impl Strings {
@@ -34,7 +34,7 @@ impl Strings {
     }
 
     pub(super) fn memory(&self) -> u64 {
-        (self.bytes.capacity() + self.ends.capacity() * size_of::<u64>()) as u64
+        self.bytes.memory() + self.ends.memory()
     }
 
     /// Reads the array of strings, from `[` to `]`.
@@ -54,7 +54,7 @@ impl Strings {
             text.expect(b'"')?;
             strings.literal(text, budget)?;
             budget.grow(&mut strings.ends, 1, WHAT)?;
-            strings.ends.push(strings.bytes.len() as u64);
+            strings.ends.push(strings.bytes.len() as u64)?;
             if strings.ends.len() >= u32::MAX as usize {
                 return Err(text.error(Code::Corrupt, "there are more strings than 32 bits can count"));
             }
@@ -109,16 +109,16 @@ impl Strings {
         budget.grow(&mut self.bytes, plain.len(), WHAT)?;
         while let Err(e) = std::str::from_utf8(plain) {
             let (valid, rest) = plain.split_at(e.valid_up_to());
-            self.bytes.extend_from_slice(valid);
+            self.bytes.extend_from_slice(valid)?;
             plain = rest;
             if e.error_len().is_none() && open {
                 return Ok(all - rest.len());
             }
             budget.grow(&mut self.bytes, plain.len() + 3, WHAT)?;
-            self.bytes.extend_from_slice("\u{fffd}".as_bytes());
+            self.bytes.extend_from_slice("\u{fffd}".as_bytes())?;
             plain = &rest[e.error_len().unwrap_or(rest.len())..];
         }
-        self.bytes.extend_from_slice(plain);
+        self.bytes.extend_from_slice(plain)?;
         Ok(all)
     }
 
@@ -152,7 +152,7 @@ impl Strings {
         text.advance(2);
         self.flush(high, budget)?;
         budget.grow(&mut self.bytes, 1, WHAT)?;
-        self.bytes.push(simple);
+        self.bytes.push(simple)?;
         Ok(())
     }
 
@@ -163,8 +163,7 @@ impl Strings {
             budget.grow(&mut self.bytes, 4, WHAT)?;
             let point = 0x1_0000 + ((u32::from(first) & 0x3ff) << 10 | u32::from(unit) & 0x3ff);
             let c = char::from_u32(point).unwrap_or(char::REPLACEMENT_CHARACTER);
-            self.bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
-            return Ok(());
+            return self.bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
         }
         self.flush(high, budget)?;
         if (0xd800..=0xdbff).contains(&unit) {
@@ -184,9 +183,9 @@ impl Strings {
         budget.grow(&mut self.bytes, 3, WHAT)?;
         let tail = |shift: u16| 0x80 | (unit >> shift & 0x3f) as u8;
         match unit {
-            0..0x80 => self.bytes.push(unit as u8),
-            0x80..0x800 => self.bytes.extend_from_slice(&[0xc0 | (unit >> 6) as u8, tail(0)]),
-            _ => self.bytes.extend_from_slice(&[0xe0 | (unit >> 12) as u8, tail(6), tail(0)]),
+            0..0x80 => self.bytes.push(unit as u8)?,
+            0x80..0x800 => self.bytes.extend_from_slice(&[0xc0 | (unit >> 6) as u8, tail(0)])?,
+            _ => self.bytes.extend_from_slice(&[0xe0 | (unit >> 12) as u8, tail(6), tail(0)])?,
         }
         Ok(())
     }

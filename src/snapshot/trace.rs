@@ -5,6 +5,7 @@ use super::{
     budget::Budget,
     header::{Fields, Header},
     indices::{Highest, Ordinals},
+    pages::Column,
     parallel::read_array,
     records::{BLOCK, Block, Bytes, Columns, Parse, next_number, quick},
     text::Text,
@@ -137,34 +138,34 @@ impl<T: Send> Block for Few<T> {
 }
 
 /// Such a table.
-struct Table<'a, T> {
+struct Table<'a, T: Copy> {
     budget: &'a mut Budget,
-    rows: Vec<T>,
+    rows: Column<T>,
     names: Highest,
     what: &'static str,
 }
 
-impl<'a, T> Table<'a, T> {
+impl<'a, T: Copy> Table<'a, T> {
     fn new(budget: &'a mut Budget, what: &'static str) -> Self {
-        Table { budget, rows: Vec::new(), names: Highest::default(), what }
+        Table { budget, rows: Column::new(), names: Highest::default(), what }
     }
 }
 
 impl<T: Copy> Columns<Few<T>> for Table<'_, T> {
     fn append(&mut self, block: &Few<T>) -> Result<()> {
         self.budget.grow(&mut self.rows, block.rows.len(), self.what)?;
-        self.rows.extend_from_slice(&block.rows);
+        self.rows.extend_from_slice(&block.rows)?;
         self.names.merge(block.names);
         Ok(())
     }
 }
 
 /// Reads `samples`. Unlike other numbers these are not kept modulo 2^32: microseconds pass that after 71 minutes.
-pub(super) fn read_samples(text: &mut Text, header: &Header, budget: &mut Budget) -> Result<Vec<Sample>> {
+pub(super) fn read_samples(text: &mut Text, header: &Header, budget: &mut Budget) -> Result<Column<Sample>> {
     text.expect(b'[')?;
     let fields = Fields::new(&header.sample_fields, "sample_fields")?;
     let mut record = vec![0; fields.width()];
-    let mut samples = Vec::new();
+    let mut samples = Column::new();
     let mut filled = 0;
     while let Some((_, value)) = next_number(text)? {
         if record.is_empty() {
@@ -176,7 +177,7 @@ pub(super) fn read_samples(text: &mut Text, header: &Header, budget: &mut Budget
             filled = 0;
             let timestamp_us = record[fields.at("timestamp_us")?];
             budget.grow(&mut samples, 1, "the samples")?;
-            samples.push(Sample { timestamp_us, last_assigned_id: record[fields.at("last_assigned_id")?] });
+            samples.push(Sample { timestamp_us, last_assigned_id: record[fields.at("last_assigned_id")?] })?;
         }
     }
     if filled != 0 {
@@ -192,9 +193,9 @@ pub(super) fn read_locations(
     ordinals: Ordinals,
     budget: &mut Budget,
     threads: usize,
-) -> Result<Vec<Location>> {
+) -> Result<Column<Location>> {
     if header.location_fields.is_empty() {
-        return empty(text).map(|()| Vec::new());
+        return empty(text).map(|()| Column::new());
     }
     let fields = Fields::new(&header.location_fields, "location_fields")?;
     let at = [fields.at("object_index")?, fields.at("script_id")?, fields.at("line")?, fields.at("column")?];
@@ -211,9 +212,9 @@ pub(super) fn read_functions(
     text: &mut Text,
     header: &Header,
     budget: &mut Budget,
-) -> Result<(Vec<TraceFunction>, Highest)> {
+) -> Result<(Column<TraceFunction>, Highest)> {
     if header.function_fields.is_empty() {
-        return empty(text).map(|()| (Vec::new(), Highest::default()));
+        return empty(text).map(|()| (Column::new(), Highest::default()));
     }
     let fields = Fields::new(&header.function_fields, "trace_function_info_fields")?;
     let mut at = [0; 6];
@@ -227,16 +228,16 @@ pub(super) fn read_functions(
 
 /// Reads `trace_tree`: records whose last field is an array of records, without recursion. Also the highest function
 /// that one names.
-pub(super) fn read_tree(text: &mut Text, header: &Header, budget: &mut Budget) -> Result<(Vec<TraceNode>, Highest)> {
+pub(super) fn read_tree(text: &mut Text, header: &Header, budget: &mut Budget) -> Result<(Column<TraceNode>, Highest)> {
     const WHAT: &str = "the tree of allocation stacks";
     if header.trace_fields.is_empty() {
-        return empty(text).map(|()| (Vec::new(), Highest::default()));
+        return empty(text).map(|()| (Column::new(), Highest::default()));
     }
     if header.trace_fields != ["id", "function_info_index", "count", "size", "children"] {
         return Err(text.error(Code::Corrupt, "the header's trace_node_fields have an unknown layout"));
     }
-    let mut tree: Vec<TraceNode> = Vec::new();
-    let mut parents: Vec<u32> = Vec::new();
+    let mut tree: Column<TraceNode> = Column::new();
+    let mut parents: Column<u32> = Column::new();
     let mut record = [0u32; 4];
     let mut filled = 0;
     let mut functions = Highest::default();
@@ -256,8 +257,8 @@ pub(super) fn read_tree(text: &mut Text, header: &Header, budget: &mut Budget) -
                 functions.see(function, text.offset());
                 budget.grow(&mut tree, 1, WHAT)?;
                 budget.grow(&mut parents, 1, WHAT)?;
-                tree.push(TraceNode { id, function, count, size, parent: parents.last().copied() });
-                parents.push(tree.len() as u32 - 1);
+                tree.push(TraceNode { id, function, count, size, parent: parents.last().copied() })?;
+                parents.push(tree.len() as u32 - 1)?;
             }
             b']' if filled == 0 => {
                 text.advance(1);

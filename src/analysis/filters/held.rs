@@ -39,7 +39,7 @@ pub(super) fn without_console(heap: &Heap, progress: &Progress) -> Result<BitSet
 pub(super) fn without_event_handlers(heap: &Heap, progress: &Progress) -> Result<BitSet> {
     let listeners = heap.named(|name, renamed| !renamed && name.is("V8EventListener"), progress)?;
     let mut search = Handlers { heap, is_function: FxHashMap::default(), of_callback: FxHashMap::default() };
-    let mut handlers = BitSet::new(heap.snapshot.node_count());
+    let mut handlers = BitSet::new(heap.snapshot.node_count())?;
     let mut steps = Steps::start(progress, "event handlers", u64::from(heap.snapshot.node_count()))?;
     for node in 0..heap.snapshot.node_count() {
         steps.one()?;
@@ -57,7 +57,7 @@ pub(super) fn without_event_handlers(heap: &Heap, progress: &Progress) -> Result
 fn reached(heap: &Heap, progress: &Progress, refused: impl Fn(u32, Edge) -> bool) -> Result<BitSet> {
     let snapshot = &heap.snapshot;
     let mut steps = Steps::start(progress, "what is held otherwise", u64::from(snapshot.node_count()))?;
-    let mut reached = BitSet::new(snapshot.node_count());
+    let mut reached = BitSet::new(snapshot.node_count())?;
     reached.insert(snapshot.root());
     let mut stack = vec![snapshot.root()];
     while let Some(node) = stack.pop() {

@@ -84,7 +84,7 @@ impl Heap {
         let (snapshot, states) = (&self.snapshot, self.graph.states());
         let strings = snapshot.strings();
         let mut steps = Steps::start(progress, "names", u64::from(snapshot.node_count()))?;
-        let mut texts = [BitSet::new(strings.len() as u32), BitSet::new(strings.len() as u32)];
+        let mut texts = [BitSet::new(strings.len() as u32)?, BitSet::new(strings.len() as u32)?];
         for (index, text) in (0..).zip(strings.iter()) {
             steps.edge(index)?;
             for (renamed, texts) in [false, true].into_iter().zip(&mut texts) {
@@ -93,7 +93,7 @@ impl Heap {
                 }
             }
         }
-        let mut nodes = BitSet::new(snapshot.node_count());
+        let mut nodes = BitSet::new(snapshot.node_count())?;
         for node in 0..snapshot.node_count() {
             steps.one()?;
             let name = snapshot.node_name_index(node);

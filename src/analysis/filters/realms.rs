@@ -59,7 +59,7 @@ impl Realms {
                 owner[node as usize] = place(context);
             }
         }
-        let mut is_fixed = BitSet::new(snapshot.node_count());
+        let mut is_fixed = BitSet::new(snapshot.node_count())?;
         (0..nodes).filter(|&node| owner[node as usize] != Owner::NONE).for_each(|node| {
             is_fixed.insert(node);
         });
