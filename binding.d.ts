@@ -9,6 +9,18 @@
  */
 export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-wasip1'
 
+/** The file of a snapshot whose text comes in pieces from elsewhere: complete under its name, or absent. */
+export declare class ForeignSnapshot {
+  /** Creates the temporary file, after all checks. */
+  constructor(request: CaptureRequest)
+  /** Promises the written file, from what `write` and `end` will say. */
+  start(task: Task): Promise<CaptureSummary>
+  /** Hands over the next piece. Waits while the disk is 16 MB behind; false when the writer has given up, which `start`'s promise tells. */
+  write(text: Buffer): boolean
+  /** The text is complete; or, with `why`, it never will be and no file shall stay. */
+  end(why?: string | undefined | null): void
+}
+
 /** One detector of this JavaScript thread. */
 export declare class GcDetector {
   constructor(config: DetectorConfig)

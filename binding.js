@@ -835,6 +835,7 @@ function __napiStampBindingTarget(exportsObject, target) {
 // linked import resolves to `undefined`.
 module.exports.__napiBindingTarget = __napiStampBindingTarget(nativeBinding, __napiLoadedBindingTarget)
 module.exports = nativeBinding
+module.exports.ForeignSnapshot = nativeBinding.ForeignSnapshot
 module.exports.GcDetector = nativeBinding.GcDetector
 module.exports.HeapFile = nativeBinding.HeapFile
 module.exports.HeapInput = nativeBinding.HeapInput

@@ -33,6 +33,14 @@ function places(directory) {
   };
   const capture = () => binding.captureHeapSnapshot(request(file), task());
   const fork = async () => (await binding.prepareFork(task())).start(request(file), false, task());
+  const foreign = () => new binding.ForeignSnapshot(request(path.join(directory, 'foreign.heapsnapshot')));
+  const received = (send) => {
+    const f = foreign();
+    const promise = f.start(task());
+    promise.catch(() => {});
+    send(f);
+    return promise;
+  };
   const detector = () => new binding.GcDetector({ sensitivity: 'high' });
   // As they are at that moment: the addon compares them with what it reads from V8 itself.
   const sizes = () => {
@@ -81,6 +89,12 @@ function places(directory) {
     'PreparedFork.start': fork,
     'PreparedFork.write': fork,
     'PreparedFork.write thread': fork,
+    ForeignSnapshot: foreign,
+    'ForeignSnapshot.start': () => received((f) => f.end()),
+    'ForeignSnapshot.written': () => received((f) => f.end()),
+    'ForeignSnapshot.written thread': () => received((f) => f.end()),
+    'ForeignSnapshot.write': () => received((f) => f.write(Buffer.from('{}')) && f.end()),
+    'ForeignSnapshot.end': () => received((f) => f.end()),
     GcDetector: detector,
     'GcDetector.start': () => started((d) => d.stop()),
     'GcDetector.stop': () => started((d) => d.stop()),

@@ -6,6 +6,7 @@
 'use strict';
 
 const { parseArgs } = require('node:util');
+const { OPTIONS: CAPTURE_OPTIONS, captureProcess } = require('./capture.js');
 const { crossed, parseThreshold } = require('./fail-on.js');
 const { FILTERS, QUERY_OPTIONS, queryOf, summaryFilter } = require('./query.js');
 const { bytes, classTable, diffTable, edgeTable, nodeTable, nodeText, stringTable, suspectsText } = require('./views.js');
@@ -89,6 +90,13 @@ const COMMANDS = {
     operands: ['FILE'],
     options: { output: { type: 'string', short: 'o' }, overwrite: { type: 'boolean' } },
     run: exportColumns
+  },
+  capture: {
+    usage: 'capture PID [-o FILE] [--overwrite] [--timeout SECONDS] [--port N] [--json]',
+    summary: 'a snapshot of a running Node.js process, through its inspector (which it opens and closes again)',
+    operands: ['PID'],
+    options: CAPTURE_OPTIONS,
+    run: capture
   }
 };
 
@@ -231,6 +239,19 @@ function input(file) {
   return file === '-' ? process.stdin : file;
 }
 
+async function capture({ file: pid, values, call }) {
+  const result = await captureProcess({
+    ...call,
+    pid: positive('PID', pid),
+    output: values.output,
+    overwrite: values.overwrite ?? false,
+    port: positive('--port', values.port),
+    timeoutMs: (positive('--timeout', values.timeout) ?? 600) * 1000
+  });
+  print(values.json ? json(result) : result.file);
+  return 0;
+}
+
 async function withSnapshot(file, call, body) {
   const snapshot = await require('..').openSnapshot(input(file), call);
   try {
@@ -274,7 +295,7 @@ function parse(argv) {
     throw new UsageError('standard input can be one of the files, not two');
   }
   const operand = command.operands[1] === '@ID' ? { id: nodeId(second) } : { other: second };
-  return { command, values, file, ...operand, limit: rowLimit(values.limit) };
+  return { command, values, file, ...operand, limit: positive('--limit', values.limit) };
 }
 
 function nodeId(text) {
@@ -283,9 +304,9 @@ function nodeId(text) {
   return Number(id[1]);
 }
 
-function rowLimit(text) {
+function positive(name, text) {
   if (text === undefined) return undefined;
-  if (!/^[1-9]\d{0,8}$/.test(text)) throw new UsageError(`--limit takes a number of rows from 1, not "${text}"`);
+  if (!/^[1-9]\d{0,8}$/.test(text)) throw new UsageError(`${name} is a whole number from 1, not "${text}"`);
   return Number(text);
 }
 

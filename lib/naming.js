@@ -5,13 +5,13 @@ const path = require('node:path');
 const { native } = require('./native.js');
 
 // Heap.{yyyymmdd}.{hhmmss}.{pid}.{threadId}.{seq}.heapsnapshot, in local time.
-function defaultName(now = new Date()) {
+function defaultName({ pid = process.pid, now = new Date() } = {}) {
   const { threadId } = require('node:worker_threads');
   const two = (n) => String(n).padStart(2, '0');
   const date = `${now.getFullYear()}${two(now.getMonth() + 1)}${two(now.getDate())}`;
   const time = `${two(now.getHours())}${two(now.getMinutes())}${two(now.getSeconds())}`;
   const seq = String(native().nextSequence()).padStart(3, '0');
-  return `Heap.${date}.${time}.${process.pid}.${threadId}.${seq}.heapsnapshot`;
+  return `Heap.${date}.${time}.${pid}.${threadId}.${seq}.heapsnapshot`;
 }
 
 // The value of --diagnostic-dir, or ''. Node offers no way to ask for it, so look where it can be given; the command

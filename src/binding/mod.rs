@@ -12,6 +12,7 @@
 mod allocations;
 mod capture;
 mod filters;
+mod foreign;
 #[cfg(target_os = "linux")]
 mod fork;
 mod guard;
