@@ -107,12 +107,16 @@ impl Shapes<'_> {
         self.shape.clear();
         self.unnamed = 0;
         let mut length = 1; // "{"
-        for edge in self.snapshot.edges(node) {
-            steps.edge(edge.ordinal)?;
-            if edge.kind != EdgeType::Property || self.snapshot.strings().get(edge.name_or_index).is("__proto__") {
+        for edge in self.snapshot.edge_range(node) {
+            steps.edge(edge)?;
+            if self.snapshot.edge_type(edge) != EdgeType::Property {
                 continue;
             }
-            let own = self.length(edge.name_or_index)?;
+            let name = self.snapshot.edge_name(edge);
+            if self.snapshot.strings().get(name).is("__proto__") {
+                continue;
+            }
+            let own = self.length(name)?;
             if length == 1 && own == 0 {
                 self.unnamed += 1;
                 continue;
@@ -121,7 +125,7 @@ impl Shapes<'_> {
                 break;
             }
             length += own + if length == 1 { 0 } else { 2 };
-            self.shape.push(edge.name_or_index);
+            self.shape.push(name);
         }
         Ok(self.unnamed > 0 || !self.shape.is_empty())
     }
@@ -233,13 +237,14 @@ impl<'a> Matcher<'a> {
     /// The rank of the best definition for an object.
     fn find(&mut self, snapshot: &Snapshot, node: u32, steps: &Steps<'_>) -> Result<Option<u32>> {
         self.object.clear();
-        for edge in snapshot.edges(node) {
-            steps.edge(edge.ordinal)?;
-            if edge.kind != EdgeType::Property {
+        for edge in snapshot.edge_range(node) {
+            steps.edge(edge)?;
+            if snapshot.edge_type(edge) != EdgeType::Property {
                 continue;
             }
-            let number = *self.of_string.entry(edge.name_or_index).or_insert_with(|| {
-                let name = snapshot.strings().get(edge.name_or_index);
+            let string = snapshot.edge_name(edge);
+            let number = *self.of_string.entry(string).or_insert_with(|| {
+                let name = snapshot.strings().get(string);
                 self.numbers.get(name.as_bytes()).copied().unwrap_or(FOREIGN)
             });
             if number != FOREIGN {

@@ -1,13 +1,18 @@
 //! Which edges retain: the ones that dominators and retained sizes follow.
 
 use super::{BitSet, WeakMapNames};
-use crate::snapshot::{EdgeType, Snapshot};
+use crate::{
+    error::Result,
+    snapshot::{EdgeType, Snapshot},
+};
 
 /// Tells which edges keep their targets alive.
 pub(crate) struct Rules<'a> {
     snapshot: &'a Snapshot,
     weak_maps: &'a WeakMapNames,
     page_owned: BitSet,
+    /// Nodes that may be tables of WeakMaps.
+    tables: BitSet,
 }
 
 /// What has to be known of the node that edges leave.
@@ -17,17 +22,20 @@ pub(crate) struct Source {
     is_root: bool,
     /// Whether it may hold what belongs to the page.
     holds_page: bool,
+    /// Whether names of its edges are to be looked at.
+    may_be_table: bool,
 }
 
 impl<'a> Rules<'a> {
-    pub(crate) fn new(snapshot: &'a Snapshot, weak_maps: &'a WeakMapNames, page_owned: BitSet) -> Self {
-        Rules { snapshot, weak_maps, page_owned }
+    pub(crate) fn new(snapshot: &'a Snapshot, weak_maps: &'a WeakMapNames, page_owned: BitSet) -> Result<Self> {
+        Ok(Rules { snapshot, weak_maps, page_owned, tables: weak_maps.tables(snapshot)? })
     }
 
     #[inline]
     pub(crate) fn source(&self, node: u32) -> Source {
         let is_root = node == self.snapshot.root();
-        Source { node, is_root, holds_page: is_root || self.page_owned.contains(node) }
+        let holds_page = is_root || self.page_owned.contains(node);
+        Source { node, is_root, holds_page, may_be_table: self.tables.contains(node) }
     }
 
     /// The node that `edge`, which leaves `source`, keeps alive.
@@ -37,8 +45,8 @@ impl<'a> Rules<'a> {
         match kind {
             EdgeType::Weak => return None,
             // The key alone holds the value of a WeakMap entry, not the table.
-            EdgeType::Internal => {
-                if let Some(entry) = self.weak_maps.get(self.snapshot.edge(edge).name_or_index)
+            EdgeType::Internal if source.may_be_table => {
+                if let Some(entry) = self.weak_maps.get(self.snapshot.edge_name(edge))
                     && entry.table == Some(self.snapshot.node_id(source.node))
                 {
                     return None;

@@ -59,7 +59,7 @@ impl Graph {
         let weak_maps = WeakMapNames::find(snapshot, progress)?;
         let (dominator, order) = {
             let page_owned = flags::page_owned(snapshot, progress)?;
-            let rules = essential::Rules::new(snapshot, &weak_maps, page_owned);
+            let rules = essential::Rules::new(snapshot, &weak_maps, page_owned)?;
             let tree = DominatorTree::compute(snapshot, rules, progress)?;
             (tree.dominator, tree.order)
         };

@@ -64,6 +64,22 @@ impl WeakMapNames {
         Some(self.entries[at].1)
     }
 
+    /// The nodes that may be tables of WeakMaps, all tables among them.
+    pub(crate) fn tables(&self, snapshot: &Snapshot) -> Result<BitSet> {
+        if self.entries.is_empty() {
+            return Ok(BitSet::default());
+        }
+        // Nearly all other nodes are told apart by some bits of their ids.
+        let bits = |id: u32| id.wrapping_mul(0x9e37_79b1) >> 16;
+        let mut ids = BitSet::new(1 << 16)?;
+        self.entries.iter().filter_map(|(_, entry)| entry.table).for_each(|id| _ = ids.insert(bits(id)));
+        let mut nodes = BitSet::new(snapshot.node_count())?;
+        for node in (0..snapshot.node_count()).filter(|&node| ids.contains(bits(snapshot.node_id(node)))) {
+            nodes.insert(node);
+        }
+        Ok(nodes)
+    }
+
     /// How many different entries there are.
     pub fn pairs(&self) -> u32 {
         self.pairs

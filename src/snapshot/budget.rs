@@ -47,6 +47,12 @@ impl Budget {
         self.used = self.used.saturating_sub(bytes::<T>(before - column.capacity()));
     }
 
+    /// Gives a column back.
+    pub(super) fn free<T: Copy>(&mut self, column: &mut Column<T>) {
+        column.clear();
+        self.shrink(column);
+    }
+
     fn resize<T: Copy>(&mut self, column: &mut Column<T>, capacity: usize, what: &str) -> Result<()> {
         let before = column.capacity();
         if capacity <= before {

@@ -5,14 +5,15 @@ use super::{
     budget::Budget,
     header::EdgeLayout,
     indices::{Highest, Ordinals},
+    labels::Labelling,
     pages::Column,
     records::{BLOCK, Block, Columns, Parse, quick},
 };
 use crate::error::{Code, Error, Result};
 
 const WHAT: &str = "the edges";
-/// An edge's bytes in the columns, for planning.
-pub(super) const BYTES_PER_EDGE: u64 = 9;
+/// An edge's bytes in the columns, at least, for planning.
+pub(super) const BYTES_PER_EDGE: u64 = 6;
 
 /// Reads records of a layout.
 pub(super) struct EdgeParser<'a> {
@@ -118,26 +119,22 @@ pub(super) struct Edges<'a> {
     budget: &'a mut Budget,
     /// The highest string index that is a name.
     pub(super) names: Highest,
-    kind: Column<EdgeType>,
-    name: Column<u32>,
+    labels: Labelling,
     to: Column<u32>,
 }
 
 impl<'a> Edges<'a> {
     /// `sure` is how many edges are expected with some certainty.
     pub(super) fn new(budget: &'a mut Budget, sure: usize) -> Result<Self> {
-        let names = Highest::default();
-        let mut edges = Edges { budget, names, kind: Column::new(), name: Column::new(), to: Column::new() };
-        edges.budget.plan(&mut edges.kind, sure, WHAT)?;
-        edges.budget.plan(&mut edges.name, sure, WHAT)?;
+        let mut edges = Edges { budget, names: Highest::default(), labels: Labelling::default(), to: Column::new() };
+        edges.labels.plan(sure, edges.budget)?;
         edges.budget.plan(&mut edges.to, sure, WHAT)?;
         Ok(edges)
     }
 
     /// Hands the columns over.
     pub(super) fn finish(self, snapshot: &mut Snapshot) {
-        snapshot.edge_type = self.kind;
-        snapshot.edge_name = self.name;
+        snapshot.edge_label = self.labels.finish(self.budget);
         snapshot.edge_to = self.to;
     }
 }
@@ -145,11 +142,8 @@ impl<'a> Edges<'a> {
 impl Columns<EdgeBlock> for Edges<'_> {
     fn append(&mut self, block: &EdgeBlock) -> Result<()> {
         let rows = block.len;
-        self.budget.grow(&mut self.kind, rows, WHAT)?;
-        self.budget.grow(&mut self.name, rows, WHAT)?;
+        self.labels.append(&block.kind[..rows], &block.name[..rows], self.budget)?;
         self.budget.grow(&mut self.to, rows, WHAT)?;
-        self.kind.extend_from_slice(&block.kind[..rows])?;
-        self.name.extend_from_slice(&block.name[..rows])?;
         self.to.extend_from_slice(&block.to[..rows])?;
         self.names.merge(block.names);
         Ok(())

@@ -8,6 +8,7 @@ mod edges;
 mod header;
 mod indices;
 mod jsstr;
+mod labels;
 mod nodes;
 mod open;
 mod pages;
@@ -22,6 +23,7 @@ mod types;
 
 pub use header::FORK_MARK;
 pub use jsstr::JsStr;
+use labels::Labels;
 pub use open::ReadOptions;
 pub(crate) use pages::{Column, prefetch};
 pub use strings::Strings;
@@ -66,12 +68,13 @@ pub struct Snapshot {
     self_size: Column<u32>,
     /// `first_edge[o]..first_edge[o + 1]` are the edges of node `o`; one longer than the nodes.
     first_edge: Column<u32>,
-    /// 0 unknown, 1 attached, 2 detached; empty when the file has no such field.
+    /// 0 unknown, 1 attached, 2 detached; empty when that is 0 for all nodes.
     detachedness: Column<u8>,
+    /// Whether the file has such a field.
+    has_detachedness: bool,
     /// Empty when the file has no such field, or 0 in all of them.
     trace_node_id: Column<u32>,
-    edge_type: Column<EdgeType>,
-    edge_name: Column<u32>,
+    edge_label: Labels,
     edge_to: Column<u32>,
     strings: Strings,
     locations: Column<Location>,
@@ -137,7 +140,7 @@ impl Snapshot {
     }
     /// The file's detachedness of a node, or `None` when it has no such field at all.
     pub fn detachedness(&self, node: u32) -> Option<u8> {
-        self.detachedness.get(node as usize).copied()
+        self.has_detachedness.then(|| self.detachedness.get(node as usize).copied().unwrap_or(0))
     }
     /// The call stack that allocated a node, as the id of a [`TraceNode`]; 0 when that was not recorded.
     pub fn trace_node_id(&self, node: u32) -> u32 {
@@ -149,13 +152,17 @@ impl Snapshot {
     }
     /// One edge.
     pub fn edge(&self, edge: u32) -> Edge {
-        let i = edge as usize;
-        Edge { ordinal: edge, kind: self.edge_type[i], name_or_index: self.edge_name[i], to: self.edge_to[i] }
+        Edge { ordinal: edge, kind: self.edge_type(edge), name_or_index: self.edge_name(edge), to: self.edge_to(edge) }
     }
     /// The type of an edge.
     #[inline(always)]
     pub fn edge_type(&self, edge: u32) -> EdgeType {
-        self.edge_type[edge as usize]
+        self.edge_label.kind(edge)
+    }
+    /// The name of an edge as a string index, or for `element` and `hidden` edges the number itself.
+    #[inline]
+    pub fn edge_name(&self, edge: u32) -> u32 {
+        self.edge_label.name(edge)
     }
     /// The target of an edge.
     #[inline(always)]
@@ -175,7 +182,7 @@ impl Snapshot {
         }
         if let Some(&node) = next.get(at + 6) {
             let edge = self.first_edge[node as usize] as usize;
-            prefetch(&self.edge_type, edge);
+            self.edge_label.prefetch(edge);
             prefetch(&self.edge_to, edge);
         }
     }
@@ -218,7 +225,7 @@ impl Snapshot {
         }
         let nodes = of(&self.node_type) + of(&self.node_name) + of(&self.node_id) + of(&self.self_size);
         let more = of(&self.first_edge) + of(&self.detachedness) + of(&self.trace_node_id);
-        let edges = of(&self.edge_type) + of(&self.edge_name) + of(&self.edge_to);
+        let edges = self.edge_label.memory() + of(&self.edge_to);
         let traces = of(&self.samples) + of(&self.trace_functions) + of(&self.trace_tree);
         nodes + more + edges + traces + of(&self.locations) + self.strings.memory() + self.header_json.capacity() as u64
     }

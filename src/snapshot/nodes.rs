@@ -12,10 +12,8 @@ use crate::error::{Code, Error, Result};
 
 const WHAT: &str = "the nodes";
 
-/// A node's bytes in the columns, for planning.
-pub(super) fn bytes_per_node(layout: &NodeLayout) -> u64 {
-    17 + u64::from(layout.detachedness.is_some())
-}
+/// A node's bytes in the columns, at least, for planning.
+pub(super) const BYTES_PER_NODE: u64 = 17;
 
 /// Reads records of a layout.
 pub(super) struct NodeParser<'a> {
@@ -160,8 +158,8 @@ pub(super) struct Nodes<'a> {
     self_size: Column<u32>,
     /// Of the node before, so that sums make it the ordinals of first edges.
     edge_count: Column<u32>,
+    /// Empty while all are 0, and so is the next one.
     detachedness: Column<u8>,
-    /// Empty while all are 0.
     trace_node_id: Column<u32>,
 }
 
@@ -185,9 +183,6 @@ impl<'a> Nodes<'a> {
         nodes.budget.plan(&mut nodes.id, sure, WHAT)?;
         nodes.budget.plan(&mut nodes.self_size, sure, WHAT)?;
         nodes.budget.plan(&mut nodes.edge_count, sure + 1, WHAT)?;
-        if layout.detachedness.is_some() {
-            nodes.budget.plan(&mut nodes.detachedness, sure, WHAT)?;
-        }
         nodes.edge_count.push(0)?;
         Ok(nodes)
     }
@@ -209,6 +204,7 @@ impl<'a> Nodes<'a> {
         snapshot.self_size = self.self_size;
         snapshot.first_edge = self.edge_count;
         snapshot.detachedness = self.detachedness;
+        snapshot.has_detachedness = self.layout.detachedness.is_some();
         snapshot.trace_node_id = self.trace_node_id;
         Ok(())
     }
@@ -229,17 +225,28 @@ impl Columns<NodeBlock> for Nodes<'_> {
         self.self_size.extend_from_slice(&block.self_size[..rows])?;
         self.edge_count.extend_from_slice(&block.edge_count[..rows])?;
         self.names.merge(block.names);
-        if self.layout.detachedness.is_some() {
-            budget.grow(&mut self.detachedness, rows, WHAT)?;
-            self.detachedness.extend_from_slice(&block.detachedness[..rows])?;
+        if self.layout.trace_node_id.is_some() {
+            seldom(&mut self.trace_node_id, before, &block.trace_node_id[..rows], budget)?;
         }
-        let traces = &block.trace_node_id[..rows];
-        if self.layout.trace_node_id.is_some() && (!self.trace_node_id.is_empty() || traces.iter().any(|&t| t != 0)) {
-            let missing = before + rows - self.trace_node_id.len();
-            budget.grow(&mut self.trace_node_id, missing, WHAT)?;
-            self.trace_node_id.resize(before, 0)?;
-            self.trace_node_id.extend_from_slice(traces)?;
+        if self.layout.detachedness.is_some() {
+            seldom(&mut self.detachedness, before, &block.detachedness[..rows], budget)?;
         }
         Ok(())
     }
+}
+
+/// Appends values to a column that is left empty as long as all are 0. `before` is how many values came before.
+fn seldom<T: Copy + Default + PartialEq>(
+    column: &mut Column<T>,
+    before: usize,
+    values: &[T],
+    budget: &mut Budget,
+) -> Result<()> {
+    let zero = T::default();
+    if column.is_empty() && values.iter().all(|&value| value == zero) {
+        return Ok(());
+    }
+    budget.grow(column, before + values.len() - column.len(), WHAT)?;
+    column.resize(before, zero)?;
+    column.extend_from_slice(values)
 }

@@ -6,7 +6,7 @@ use super::{
     edges::{BYTES_PER_EDGE, EdgeParser, Edges},
     header::{Header, skip_value},
     indices::{Highest, Ordinals},
-    nodes::{NodeParser, Nodes, bytes_per_node},
+    nodes::{BYTES_PER_NODE, NodeParser, Nodes},
     parallel::read_array,
     records::Bytes,
     text::Text,
@@ -115,7 +115,7 @@ fn key(text: &mut Text) -> Result<Vec<u8>> {
 fn check_memory(text: &Text, header: &Header, budget: &Budget) -> Result<()> {
     let (nodes, edges) = (u64::from(header.node_count), u64::from(header.edge_count));
     let room = |width: usize| text.most_left().map_or(u64::MAX, |bytes| bytes / (2 * width as u64));
-    let nodes_bytes = nodes.min(room(header.node.width)) * bytes_per_node(&header.node);
+    let nodes_bytes = nodes.min(room(header.node.width)) * BYTES_PER_NODE;
     let edges_bytes = edges.min(room(header.edge.width)) * BYTES_PER_EDGE;
     budget.check(nodes_bytes + edges_bytes, &format!("the columns of {nodes} nodes and {edges} edges"))
 }
