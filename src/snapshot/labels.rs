@@ -2,7 +2,7 @@
 //!
 //! A heap has a hundred million edges and some thousand names for them. A label's upper five bits say the type (common
 //! types have several values), all of it says the name: for elements the index itself, else a number given out to each
-//! name that is met a second time. What does not fit, large indices and names met once or too late, is one more than the
+//! name that is met again. What does not fit, large indices and names met once or too late, is one more than the
 //! name before (so it is in the middle of arrays, whose indices get their strings in order), or stands in a list beside
 //! the labels.
 
@@ -119,14 +119,17 @@ impl Labels {
     }
 }
 
-const NEW: u16 = 0;
-const ONCE: u16 = 1;
+/// Less says how often a name without a number was met.
+const NUMBERED: u16 = 256;
+/// How often a name must be met to get a number while none of four quarters of them is given out, one is, and so on:
+/// roots refer to ten thousand things by names that nobody else uses, before the first object names its map.
+const WORTH: [u16; 5] = [2, 8, 32, 128, u16::MAX];
 
 /// Labels, as they are given out.
 #[derive(Default)]
 pub(super) struct Labelling {
     labels: Labels,
-    /// By group and string index: [`NEW`], [`ONCE`], or the name's number plus two.
+    /// By group and string index: the name's number plus [`NUMBERED`], or how often it was met.
     known: [Column<u16>; 3],
     /// The name before.
     last: u32,
@@ -152,7 +155,7 @@ impl Labelling {
                 _ => {
                     let group = group(kind);
                     match self.known[group].get(name as usize) {
-                        Some(&number) if number > ONCE => Some(u32::from(number) - 2),
+                        Some(&number) if number >= NUMBERED => Some(u32::from(number - NUMBERED)),
                         _ => self.meet(group, name, budget)?,
                     }
                 }
@@ -178,7 +181,7 @@ impl Labelling {
         Ok(())
     }
 
-    /// A name without a number: one that is met a second time gets one, as long as there are any.
+    /// A name without a number: one that is met often enough gets one, as long as there are any.
     #[cold]
     fn meet(&mut self, group: usize, name: u32, budget: &mut Budget) -> Result<Option<u32>> {
         let (known, names, at) = (&mut self.known[group], &mut self.labels.names[group], name as usize);
@@ -187,21 +190,18 @@ impl Labelling {
         }
         if at >= known.len() {
             budget.grow(known, (at + 1).next_power_of_two().max(1024) - known.len(), WHAT)?;
-            known.resize(known.capacity(), NEW)?;
+            known.resize(known.capacity(), 0)?;
         }
-        if known[at] == NEW {
-            known[at] = ONCE;
-            return Ok(None);
-        }
+        let room = usize::from([FIRST[3] - FIRST[2], FIRST[4] - FIRST[3], 1][group] << BITS);
         // Numbers that would say no name are passed over.
         let wanted = 1 + usize::from((MASK + 1 - NEXT) * u16::from(names.len() as u16 & MASK == NEXT));
-        let room = [FIRST[3] - FIRST[2], FIRST[4] - FIRST[3], 1][group] << BITS;
-        if names.len() + wanted > usize::from(room) {
+        known[at] = (known[at] + 1).min(NUMBERED - 1);
+        if names.len() + wanted > room || known[at] < WORTH[4 * names.len() / room] {
             return Ok(None);
         }
         budget.grow(names, wanted, WHAT)?;
         (0..wanted).try_for_each(|_| names.push(name))?;
-        known[at] = names.len() as u16 + 1;
+        known[at] = names.len() as u16 - 1 + NUMBERED;
         Ok(Some(names.len() as u32 - 1))
     }
 
@@ -241,7 +241,7 @@ mod tests {
                 0 => u32::MAX - random() % 3,
                 1 => 1 << 24,
                 2 => round,
-                _ => random() % (1 + round / 4),
+                _ => random() % (1 + round / 64),
             };
             let kind = if random() % 2 == 0 { EdgeType::Property } else { kinds[random() as usize % kinds.len()] };
             edges.push((kind, name));
@@ -264,6 +264,6 @@ mod tests {
         for (edge, &(kind, name)) in edges.iter().enumerate() {
             assert_eq!((labels.kind(edge as u32), labels.name(edge as u32)), (kind, name), "edge {edge}");
         }
-        assert!(labels.names[0].len() > 30_000 && labels.listed.len() > 10_000, "both ways were tried");
+        assert!(labels.names[0].len() > 3000 && labels.listed.len() > 10_000, "both ways were tried");
     }
 }
