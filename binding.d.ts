@@ -117,7 +117,7 @@ export declare class PreparedFork {
   /** Whether V8's helper threads wait for work now, or within `spinMs`. */
   quiet(spinMs: number): boolean
   /** Forks in this call, and promises the written file. */
-  start(request: CaptureRequest, comparableIds: boolean, task: Task): Promise<CaptureSummary>
+  start(request: CaptureRequest, comparableIds: boolean, ignoreMemory: boolean, task: Task): Promise<CaptureSummary>
 }
 
 /** The text of a snapshot, compressed in memory (about a fifth of it) until it is read. */

@@ -17,12 +17,12 @@ function scratch(t) {
 }
 
 // Runs `code` (in which `heaprs` is loaded) in a new process of this Node.js. Resolves to its end and all it printed.
-function run(code, { args = [], env = {}, cwd, node = [], shell, timeout = 120_000 } = {}) {
+function run(code, { args = [], env = {}, cwd, node = [], shell, detached, timeout = 120_000 } = {}) {
   const source = `const heaprs = require(${JSON.stringify(root)});\n${code}`;
   const command = [process.execPath, ...node, '-e', source, ...args];
   const child = shell
-    ? spawn('bash', ['-c', `${shell}; exec "$@"`, 'bash', ...command], { env: { ...process.env, ...env }, cwd })
-    : spawn(command[0], command.slice(1), { env: { ...process.env, ...env }, cwd });
+    ? spawn('bash', ['-c', `${shell}; exec "$@"`, 'bash', ...command], { env: { ...process.env, ...env }, cwd, detached })
+    : spawn(command[0], command.slice(1), { env: { ...process.env, ...env }, cwd, detached });
   const output = { stdout: '', stderr: '' };
   child.stdout.setEncoding('utf8').on('data', (s) => (output.stdout += s));
   child.stderr.setEncoding('utf8').on('data', (s) => (output.stderr += s));

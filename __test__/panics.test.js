@@ -32,7 +32,7 @@ function places(directory) {
     return binding.openHeapInput(input, undefined, task());
   };
   const capture = () => binding.captureHeapSnapshot(request(file), task());
-  const fork = async () => (await binding.prepareFork(task())).start(request(file), false, task());
+  const fork = async () => (await binding.prepareFork(task())).start(request(file), false, true, task());
   const foreign = () => new binding.ForeignSnapshot(request(path.join(directory, 'foreign.heapsnapshot')));
   const received = (send) => {
     const f = foreign();

@@ -36,7 +36,7 @@ async function captureByFork(options, request, spent) {
       const summary = await runTask(options, (task) => {
         const start = performance.now();
         try {
-          return prepared.start(request(), comparableIds, task);
+          return prepared.start(request(), comparableIds, mode === 'fork', task);
         } finally {
           spent.pauseMs += performance.now() - start;
         }

@@ -1,10 +1,11 @@
 // `npm run soak [-- MINUTES]`: one process uses every feature over and over, in worker threads that are lost at random moments too; resident
-// memory, threads and open files must come to rest. Default 15 minutes.
+// memory, threads and open files must come to rest. Default 15 minutes. `npm run soak -- fork` is another: see soak-fork.mjs.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ensureBuilt, ensureInstalled, main, root, run } from './ensure.mjs';
+import { soakFork } from './soak-fork.mjs';
 
 const PROGRAM = `
   const fs = require('node:fs');
@@ -55,6 +56,7 @@ const PROGRAM = `
 await main(() => {
   ensureInstalled();
   ensureBuilt();
+  if (process.argv[2] === 'fork') return soakFork(...process.argv.slice(3));
   const directory = mkdtempSync(join(tmpdir(), 'heaprs-soak-'));
   try {
     return run(process.execPath, ['--expose-gc', '-e', PROGRAM, root, directory, process.argv[2] ?? '15']);

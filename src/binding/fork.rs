@@ -51,13 +51,14 @@ impl PreparedFork {
         env: &'env Env,
         request: CaptureRequest,
         comparable_ids: bool,
+        ignore_memory: bool,
         task: &Task,
     ) -> napi::Result<Object<'env>> {
         let prepared = self.prepared.take();
         let (target, writing, pause) = guard(*env, "PreparedFork.start", || {
             let prepared = prepared.ok_or_else(|| Error::new(Code::Closed, "a prepared fork serves one fork"))?;
             let Job { target, compress, walk, .. } = Job::new(request)?;
-            let options = ForkOptions { take: walk.options, comparable_ids, deadline: walk.deadline };
+            let options = ForkOptions { take: walk.options, comparable_ids, ignore_memory, deadline: walk.deadline };
             let forked = prepared.fork(options)?;
             Ok((target, Writing::from_child(forked.text, compress, walk.deadline), forked.pause))
         })?;

@@ -30,6 +30,8 @@ pub struct DumpRequest {
     pub compress: bool,
     /// What V8 shows.
     pub take: TakeOptions,
+    /// Fork even where memory looks too short for it (mode `'fork'`, as opposed to `'auto'`).
+    pub ignore_memory: bool,
     /// When to give up.
     pub deadline: Option<Instant>,
 }
@@ -79,8 +81,8 @@ pub fn dump_by_fork(
     let start = Instant::now();
     let target = Target::create(&request.file, request.target.clone())?;
     prepared.is_quiet_within(spin);
-    let DumpRequest { compress, take, deadline, .. } = *request;
-    let forked = prepared.fork(ForkOptions { take, comparable_ids: false, deadline })?;
+    let DumpRequest { compress, take, ignore_memory, deadline, .. } = *request;
+    let forked = prepared.fork(ForkOptions { take, comparable_ids: false, ignore_memory, deadline })?;
     let pause = start.elapsed();
     let handle = DumpHandle { state: Arc::default(), progress: Progress::default() };
     let theirs = handle.clone();
@@ -180,6 +182,7 @@ mod tests {
             target: TargetOptions::default(),
             compress: false,
             take: TakeOptions::default(),
+            ignore_memory: false,
             deadline: None,
         };
         assert_eq!(dump_inline(&request, true).unwrap_err().code, Code::Unavailable);

@@ -31,7 +31,7 @@ pub enum ChildEnd {
 /// What a child is doing, by the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ChildState {
-    /// `R` runs or could, `S` waits for something, `D` waits for a disk, `Z` has ended.
+    /// `R` runs or could, `S` waits for something, `D` waits for a disk, `Z` has ended; `?` where /proc does not tell.
     pub state: u8,
     /// CPU time it has used so far.
     pub cpu: Duration,
@@ -108,10 +108,10 @@ impl Child {
         }
     }
 
-    /// What it is doing; `None` where /proc does not tell.
+    /// What it is doing; `None` when nothing tells.
     pub fn state(&self) -> Option<ChildState> {
-        let stat = fs::read(format!("/proc/{}/stat", self.pid)).ok()?;
-        let (state, resident) = parse_stat(&stat)?;
+        let stat = fs::read(format!("/proc/{}/stat", self.pid));
+        let (state, resident) = stat.ok().and_then(|stat| parse_stat(&stat)).unwrap_or((b'?', 0));
         Some(ChildState { state, cpu: cpu_time(self.pid)?, resident })
     }
 

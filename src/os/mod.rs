@@ -6,6 +6,8 @@ mod child;
 mod disk;
 #[cfg(target_os = "linux")]
 mod fork;
+#[cfg(target_os = "linux")]
+mod limits;
 mod memory;
 #[cfg(target_os = "linux")]
 mod threads;
@@ -15,6 +17,8 @@ pub use child::{Child, ChildEnd, ChildState, readable_within};
 pub use disk::free_space;
 #[cfg(target_os = "linux")]
 pub use fork::{ChildLimits, ChildPipe, ForkPreparation, Forked, fork};
+#[cfg(target_os = "linux")]
+pub use limits::{MemoryRoom, memory_room, shared_memory_room};
 pub use memory::trim;
 #[cfg(target_os = "linux")]
 pub use threads::WorkerThreads;

@@ -6,6 +6,7 @@
 
 mod forked;
 mod gc;
+mod heap;
 mod isolate;
 #[cfg(target_os = "linux")]
 mod platform;
@@ -14,6 +15,7 @@ mod symbols;
 
 pub use forked::{enter_forked_child, in_forked_child};
 pub use gc::{GcReader, GcRecord, GcWatch, KnownStatistics, Pressure};
+pub use heap::HeapEstimate;
 pub use isolate::Isolate;
 #[cfg(target_os = "linux")]
 pub use platform::{ChildPlatform, ForkLock};

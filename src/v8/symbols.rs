@@ -20,6 +20,8 @@ pub enum Feature {
     FullGc,
     /// Giving every object its id before a snapshot, so that a forked child finds the ids there.
     TrackObjectIds,
+    /// The sizes of the heap's spaces.
+    HeapSpaces,
     /// Raising the heap limit in a forked child.
     HeapLimit,
 }
@@ -99,6 +101,10 @@ pub fn unavailable(feature: Feature) -> Option<String> {
             ("Isolate::GetHeapProfiler", s.isolate_get_heap_profiler),
             ("HeapProfiler::StartTrackingHeapObjects", s.start_tracking_heap_objects),
         ],
+        Feature::HeapSpaces => &[
+            ("Isolate::GetCurrent", s.isolate_get_current),
+            ("Isolate::GetHeapSpaceStatistics", s.get_heap_space_statistics),
+        ],
         Feature::HeapLimit => &[
             ("Isolate::GetCurrent", s.isolate_get_current),
             ("Isolate::AddNearHeapLimitCallback", s.add_near_heap_limit),
@@ -176,6 +182,7 @@ mod tests {
             Feature::GcEvents,
             Feature::FullGc,
             Feature::TrackObjectIds,
+            Feature::HeapSpaces,
             Feature::HeapLimit,
         ] {
             let reason = unavailable(feature).expect("cargo test runs in no Node.js");

@@ -5,6 +5,7 @@
 //! never makes a file of it. No JavaScript runs in any of this, so that it also works inside V8's interrupts and near-heap-limit callbacks.
 
 mod frames;
+mod memory;
 mod supervise;
 mod text;
 
@@ -34,6 +35,8 @@ pub struct ForkOptions {
     /// Give every object its id before the fork, in this process: a pause of a tenth of V8's own, and slower allocation until the ids are
     /// released. Without it the file's ids are the child's own and the file is marked so.
     pub comparable_ids: bool,
+    /// Fork even where memory looks too short for it. The child is watched, and ended before memory runs out, in any case.
+    pub ignore_memory: bool,
     /// When to give up.
     pub deadline: Option<Instant>,
 }
@@ -42,6 +45,7 @@ pub struct ForkOptions {
 #[derive(Debug)]
 pub struct PreparedFork {
     preparation: os::ForkPreparation,
+    room: Option<os::MemoryRoom>,
 }
 
 /// A child that walks the heap.
@@ -85,7 +89,7 @@ impl PreparedFork {
             Error::new(Code::Unavailable, format!("could not read /proc/self, which a fork needs: {e}"))
         })?;
         workers(); // while there is time
-        Ok(PreparedFork { preparation })
+        Ok(PreparedFork { preparation, room: os::memory_room() })
     }
 
     /// Whether it is too long ago.
@@ -111,18 +115,19 @@ impl PreparedFork {
 
     /// Forks, now, on the thread of the isolate whose heap is wanted. In the child this does not return.
     ///
-    /// Fails with [`Code::Unavailable`] when the system refuses.
+    /// Fails with [`Code::Unavailable`] when the system refuses, with [`Code::MemoryBudget`] when memory looks too short.
     pub fn fork(&self, options: ForkOptions) -> Result<ForkedHeap> {
         let unavailable = |why: &str| Error::new(Code::Unavailable, why);
         let isolate = Isolate::current(Feature::Snapshot)?;
         let platform = ChildPlatform::find().map_err(unavailable)?;
+        let memory = memory::plan(isolate.estimate_heap().ok(), self.room, options.ignore_memory)?;
         let supervision = Supervision::prepare()?;
         let now = Instant::now();
         let lifetime = options.deadline.map_or(LIFETIME, |at| at.saturating_duration_since(now));
         if options.comparable_ids {
             isolate.track_object_ids()?;
         }
-        let limits = os::ChildLimits { lifetime, nice: NICE };
+        let limits = os::ChildLimits { lifetime, nice: NICE, memory };
         let lock = ForkLock::take();
         let forked = os::fork(&self.preparation, limits, |pipe| {
             platform.enter();

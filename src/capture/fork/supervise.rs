@@ -6,12 +6,13 @@ use std::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
+use super::memory;
 use crate::{
     error::{Code, Error, Result},
-    os::{Child, ChildEnd, ChildState},
+    os::{self, Child, ChildEnd, ChildState},
     service::{self, Lease},
 };
 
@@ -34,12 +35,15 @@ struct Shared {
     resident: AtomicU64,
 }
 
-/// How often the child is looked at.
+/// How often the child is looked at, and how often when memory is short.
 const LOOK: Duration = Duration::from_millis(100);
+const LOOK_OFTEN: Duration = Duration::from_millis(10);
 
-/// A child that has waited for something at this many looks, without using the CPU, while its reader waited for it, hangs: there is
-/// nothing that a child could wait for.
-const HUNG_AFTER: u32 = 8;
+/// A child that has waited for something for this long, without using the CPU, while its reader waited for it, hangs: there is nothing
+/// that a child could wait for.
+const HUNG_AFTER: Duration = Duration::from_millis(800);
+
+const HUNG: &str = "the child process that walked the heap hung: it was forked at an unlucky moment";
 
 static REFUSED: OnceLock<String> = OnceLock::new();
 
@@ -67,8 +71,8 @@ impl Supervision {
         let shared = self.shared.clone();
         drop(self.lease.handle().spawn(async move {
             let mut seen = Seen::default();
-            while shared.look(&mut seen) {
-                tokio::time::sleep(LOOK).await;
+            while let Some(pause) = shared.look(&mut seen) {
+                tokio::time::sleep(pause).await;
             }
         }));
     }
@@ -106,38 +110,45 @@ impl Supervision {
 #[derive(Debug, Default)]
 struct Seen {
     cpu: Duration,
-    idle: u32,
+    idle_since: Option<Instant>,
 }
 
 impl Seen {
     /// Whether the child hangs, by one more look at it.
-    fn hangs(&mut self, state: ChildState, reader_waits: bool) -> bool {
-        let idle = state.state == b'S' && state.cpu == self.cpu && reader_waits;
-        self.idle = if idle { self.idle + 1 } else { 0 };
+    fn hangs(&mut self, state: ChildState, reader_waits: bool, now: Instant) -> bool {
+        let idle = matches!(state.state, b'S' | b'?') && state.cpu == self.cpu && reader_waits;
+        self.idle_since = if idle { self.idle_since.or(Some(now)) } else { None };
         self.cpu = state.cpu;
-        self.idle >= HUNG_AFTER
+        // Without its state, it may be waiting for its turn on a core.
+        let patience = if state.state == b'S' { HUNG_AFTER } else { 10 * HUNG_AFTER };
+        self.idle_since.is_some_and(|since| now.duration_since(since) >= patience)
     }
 }
 
 impl Shared {
-    /// One look; false when there is nothing to watch any more.
-    fn look(&self, seen: &mut Seen) -> bool {
+    /// One look; when to look again, or `None` when there is nothing to watch any more.
+    fn look(&self, seen: &mut Seen) -> Option<Duration> {
         let mut child = self.lock();
-        let Some(child) = child.as_mut() else { return false };
+        let child = child.as_mut()?;
         if child.try_reap().is_some() {
-            return false;
+            return None;
         }
         let state = child.state();
         self.note(state);
-        if state.is_some_and(|state| seen.hangs(state, self.reader_waits.load(Ordering::Relaxed))) {
-            self.end_for(child, "the child process that walked the heap hung: it was forked at an unlucky moment");
-            return false;
+        if state.is_some_and(|state| seen.hangs(state, self.reader_waits.load(Ordering::Relaxed), Instant::now())) {
+            self.end_for(child, Error::new(Code::ForkFailed, HUNG));
+            return None;
         }
-        true
+        let room = os::shared_memory_room();
+        if let Some(why) = room.and_then(memory::shortage) {
+            self.end_for(child, why);
+            return None;
+        }
+        Some(if room.is_some_and(memory::is_tight) { LOOK_OFTEN } else { LOOK })
     }
 
-    fn end_for(&self, child: &mut Child, why: &str) {
-        let _ = self.verdict.set(Error::new(Code::ForkFailed, why));
+    fn end_for(&self, child: &mut Child, why: Error) {
+        let _ = self.verdict.set(why);
         child.kill();
     }
 
@@ -161,7 +172,11 @@ mod tests {
         let at = |state, ms| ChildState { state, cpu: Duration::from_millis(ms), resident: 0 };
         let looks = |state: u8, step: u64, reader_waits| {
             let mut seen = Seen::default();
-            (1..=20).any(|n| seen.hangs(at(state, 10 + n * step), reader_waits))
+            let start = Instant::now();
+            (1..=20).any(|n| {
+                let now = start + Duration::from_millis(n * 100);
+                seen.hangs(at(state, 10 + n * step), reader_waits, now)
+            })
         };
         assert!(looks(b'S', 0, true));
         assert!(!looks(b'R', 0, true), "it waits for its turn on a core");

@@ -64,6 +64,9 @@ pub(super) fn enter(output: RawFd, alive: RawFd, preparation: &ForkPreparation, 
     set_limit(libc::RLIMIT_CORE as i32);
     // Its only output is a pipe: no report, no dump of the app's may come from here.
     set_limit(libc::RLIMIT_FSIZE as i32);
+    if let Some(memory) = limits.memory {
+        limit_memory(memory);
+    }
     let seconds = u32::try_from(limits.lifetime.as_secs()).unwrap_or(u32::MAX).saturating_add(1);
     // SAFETY: three calls on this process without pointers.
     unsafe {
@@ -146,6 +149,25 @@ fn reset_signals() {
         let mut none = std::mem::zeroed();
         libc::sigemptyset(&raw mut none);
         libc::pthread_sigmask(libc::SIG_SETMASK, &raw const none, ptr::null_mut());
+    }
+}
+
+/// Lets the process map `more` bytes beyond what is mapped.
+fn limit_memory(more: u64) {
+    // Sizes in pages, the whole first.
+    let Some(pages) =
+        std::fs::read_to_string("/proc/self/statm").ok().and_then(|statm| statm.split(' ').next()?.parse::<u64>().ok())
+    else {
+        return;
+    };
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: a constant of the system; `limit` is room for the answer, then readable. Lowering a limit is always allowed.
+    unsafe {
+        let page = u64::try_from(libc::sysconf(libc::_SC_PAGESIZE)).unwrap_or(4096);
+        if libc::getrlimit(libc::RLIMIT_AS, &raw mut limit) == 0 {
+            limit.rlim_cur = limit.rlim_cur.min(pages.saturating_mul(page).saturating_add(more));
+            libc::setrlimit(libc::RLIMIT_AS, &raw const limit);
+        }
     }
 }
 

@@ -49,6 +49,8 @@ pub struct ChildLimits {
     pub lifetime: Duration,
     /// Added to its niceness.
     pub nice: i32,
+    /// Bytes it may map beyond what it has from the start; what it then asks for is refused. `None`: as many as this process may.
+    pub memory: Option<u64>,
 }
 
 /// How much may wait in the pipe.

@@ -1,0 +1,87 @@
+//! Whether memory allows a fork, and when a child has to go because it no longer does.
+
+use crate::{
+    error::{Code, Error, Result},
+    os::MemoryRoom,
+    v8::HeapEstimate,
+};
+
+/// What V8's own structures of a snapshot take, for each node (measured: 500 to 600).
+const BYTES_PER_NODE: u64 = 600;
+
+/// For everything else.
+const SLACK: u64 = 32 << 20;
+
+/// Checks a fork beforehand; returns what the child may map beyond what it inherits.
+///
+/// The child's collector writes to most pages of the heap, which copies them; V8's structures come on top.
+pub(super) fn plan(heap: Option<HeapEstimate>, room: Option<MemoryRoom>, ignore: bool) -> Result<Option<u64>> {
+    let (Some(heap), Some(room)) = (heap, room) else { return Ok(None) };
+    let needed = heap.used + heap.nodes * BYTES_PER_NODE + SLACK;
+    let usable = room.free.saturating_sub(reserve(room));
+    if needed > usable && !ignore {
+        return Err(Error::new(
+            Code::MemoryBudget,
+            format!(
+                "a fork would need up to {} MB and {} MB are left under {}; a fork all the same: mode 'fork'",
+                needed >> 20,
+                usable >> 20,
+                room.by
+            ),
+        ));
+    }
+    Ok(Some(usable.saturating_sub(heap.used).max(needed / 2)))
+}
+
+/// Why the child has to go: memory has become short for everybody.
+pub(super) fn shortage(room: MemoryRoom) -> Option<Error> {
+    (room.free < reserve(room)).then(|| {
+        Error::new(
+            Code::MemoryBudget,
+            format!(
+                "the child process that walked the heap was ended: only {} MB are left under {}",
+                room.free >> 20,
+                room.by
+            ),
+        )
+    })
+}
+
+/// Whether memory is so short that it has to be looked at often.
+pub(super) fn is_tight(room: MemoryRoom) -> bool {
+    room.free < reserve(room).saturating_mul(8)
+}
+
+/// What stays untouched: a sixteenth, within bounds.
+fn reserve(room: MemoryRoom) -> u64 {
+    (room.total / 16).clamp(16 << 20, 256 << 20)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MB: u64 = 1 << 20;
+
+    fn room(free: u64, total: u64) -> MemoryRoom {
+        MemoryRoom { free: free * MB, total: total * MB, by: "the test's limit" }
+    }
+
+    #[test]
+    fn a_fork_must_fit() {
+        let heap = Some(HeapEstimate { used: 80 * MB, nodes: 2_000_000 });
+        assert_eq!(plan(heap, None, false).unwrap(), None);
+        assert!(plan(heap, Some(room(4000, 8000)), false).unwrap().unwrap() > 2_000_000 * 600);
+        let error = plan(heap, Some(room(600, 1024)), false).unwrap_err();
+        assert_eq!(error.code, Code::MemoryBudget);
+        assert!(error.message.contains("1256 MB") && error.message.contains("536 MB"), "{}", error.message);
+        assert!(plan(heap, Some(room(600, 1024)), true).is_ok(), "asked for");
+    }
+
+    #[test]
+    fn a_child_goes_before_the_limit_is_reached() {
+        assert_eq!(shortage(room(20, 512)).unwrap().code, Code::MemoryBudget);
+        assert!(shortage(room(40, 512)).is_none() && is_tight(room(40, 512)));
+        assert!(!is_tight(room(400, 512)));
+    }
+}
