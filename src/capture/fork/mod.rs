@@ -127,6 +127,8 @@ impl PreparedFork {
         if options.comparable_ids {
             isolate.track_object_ids()?;
         }
+        // What came before may have taken a moment.
+        self.is_quiet_within(Duration::from_millis(1));
         let limits = os::ChildLimits { lifetime, nice: NICE, memory };
         let lock = ForkLock::take();
         let forked = os::fork(&self.preparation, limits, |pipe| {

@@ -116,11 +116,12 @@ struct Seen {
 impl Seen {
     /// Whether the child hangs, by one more look at it.
     fn hangs(&mut self, state: ChildState, reader_waits: bool, now: Instant) -> bool {
-        let idle = matches!(state.state, b'S' | b'?') && state.cpu == self.cpu && reader_waits;
+        // Stopped, by whomever, is no better.
+        let idle = matches!(state.state, b'S' | b'T' | b'?') && state.cpu == self.cpu && reader_waits;
         self.idle_since = if idle { self.idle_since.or(Some(now)) } else { None };
         self.cpu = state.cpu;
         // Without its state, it may be waiting for its turn on a core.
-        let patience = if state.state == b'S' { HUNG_AFTER } else { 10 * HUNG_AFTER };
+        let patience = if state.state == b'?' { 10 * HUNG_AFTER } else { HUNG_AFTER };
         self.idle_since.is_some_and(|since| now.duration_since(since) >= patience)
     }
 }
@@ -178,7 +179,8 @@ mod tests {
                 seen.hangs(at(state, 10 + n * step), reader_waits, now)
             })
         };
-        assert!(looks(b'S', 0, true));
+        assert!(looks(b'S', 0, true) && looks(b'T', 0, true));
+        assert!(!looks(b'?', 0, true), "not yet");
         assert!(!looks(b'R', 0, true), "it waits for its turn on a core");
         assert!(!looks(b'D', 0, true), "it waits for a disk");
         assert!(!looks(b'S', 1, true), "it gets on");
