@@ -200,6 +200,10 @@ export interface CaptureSummary {
   nodes: number
   edges: number
   pauseMs: number
+  /** Of the child, in a capture by fork. */
+  childCpuMs?: number
+  /** See `childCpuMs`. */
+  childPeakBytes?: number
 }
 
 /** One class in the Summary. */

@@ -161,6 +161,10 @@ export interface CaptureResult {
   durationMs: number
   /** How often a walk was begun, by fork or inline: 1 if all goes well. */
   attempts: number
+  /** By fork: CPU time of the child. */
+  childCpuMs?: number
+  /** By fork: the most memory the child had, what it shared with this process counted. */
+  childPeakBytes?: number
 }
 
 /**
@@ -209,11 +213,11 @@ export interface LeakDetectorEvents {
   gc: [event: GcEvent]
   /** Every full collection. */
   stats: [stats: GcStats]
-  /** A trend that may be a leak, at once. */
+  /** A trend that may be a leak, at once and without suspects. */
   suspicion: [report: LeakReport]
-  /** A leak. */
+  /** A leak, with its cause. */
   leak: [report: LeakReport]
-  /** The detector cannot go on and has stopped. Never `'error'`, which would end a process that does not listen. */
+  /** The cause could not be looked for, or (`ERR_HEAPRS_INTERNAL`) the detector cannot go on and has stopped. Never `'error'`, which would end a process that does not listen. */
   diagnosisError: [error: HeaprsError]
 }
 
@@ -229,9 +233,23 @@ export interface LeakDetectorOptions {
   minGrowth?: number
   /** At most one `leak` in this time. Default 10 minutes. */
   cooldownMs?: number
-  /** Naming the cause is not there yet: `true` (default) and `false` are the same, capture options throw `ERR_HEAPRS_UNAVAILABLE`. */
+  /**
+   * Name the cause. `true` (default): at a suspicion two captures are taken by fork, some growth apart, and compared in a helper process with a
+   * low priority, a memory budget (half of what is free, 2 GiB at most) and a deadline of two minutes; it may die, the app may not. The captures are
+   * nameless files in the temporary directory that are gone when the process is. Costs: two pauses as of any fork capture (about 10 ms each for a small heap),
+   * and CPU time of the children, at most a twentieth of the time. `'high'` takes the first capture two seconds after the start.
+   *
+   * Where it can't be forked: the sampling heap profiler, from the suspicion on; else numbers alone. `diagnosis` says which, and why.
+   *
+   * Capture options: how to capture. `{ mode: 'inline' }` or `'auto'` allow V8 to stop the app for the walk. With a `directory` the files are kept and named
+   * in `files`; with a `file` the later one.
+   */
   diagnose?: boolean | CaptureOptions
-  /** Not there yet: anything but `false` throws `ERR_HEAPRS_UNAVAILABLE`. */
+  /**
+   * Bytes between two samples, on average: V8's sampling heap profiler runs from {@link LeakDetector.start} on, and the first suspect gets the stack
+   * that allocated most of what is still alive (reading it costs a full collection). Through `node:inspector`; one for each thread, so it
+   * excludes other users of that profiler. `false`: never. Default: only in place of captures.
+   */
   samplingInterval?: number | false
 }
 
@@ -289,24 +307,36 @@ export interface LeakReport {
   heapLimit: number
   /** At this pace; null when it can't be told. */
   timeToLimitMs: number | null
-  /** Empty in this version: the verdict is by trend. {@link captureHeapSnapshot} and {@link analyze} say what grew. */
+  /** Best first, five at most. Empty in a suspicion, and when `diagnose` is false. */
   suspects: LeakSuspect[]
-  diagnosis: { method: 'fork' | 'sampling' | 'none'; reason?: string; pauseMs: number; childCpuMs: number; peakBytes: number }
-  /** Empty in this version. */
+  /**
+   * How the suspects were found and what that cost: time the JavaScript thread was stopped, CPU time of forked children and the helper process,
+   * the most memory one of them had (memory shared with this process counted). `reason`: why it was not better than that.
+   */
+  diagnosis: { method: 'fork' | 'inline' | 'sampling' | 'none'; reason?: string; pauseMs: number; childCpuMs: number; peakBytes: number }
+  /** The captures, when `diagnose` asks to keep them. */
   files: string[]
 }
 
 export interface LeakSuspect {
+  /** Class of what accumulates; `(sampled)` where only a profile was possible. */
   className: string
+  /** Between the two captures: how many more of them the holder holds, or (sampling) how many samples are alive. */
   countDelta: number
+  /** Bytes by which the class has grown by itself. */
   sizeDelta: number
+  /** Bytes by which what the holder retains has grown, off-heap memory included. */
   retainedDelta: number
-  /** The container that grows, as a path from a root. */
+  /** The container that grows, as a path from a root: `"global.sessions (Map)"`. */
   holder: string
+  /** From a root to the holder; ids are those of the later capture. */
   retainingPath: { edge: string; node: string; id: number }[]
+  /** Who allocates, callee first. */
   allocationStack?: { function: string; url: string; line: number; column: number }[]
-  /** One sentence a person can act on. */
+  /** A sentence or two a person can act on. */
   explanation: string
+  /** What kind of holder it is; absent where only a profile was possible. */
+  kind?: Suspect['kind']
 }
 
 // ---------------------------------------------------------------------------------------------------------------------

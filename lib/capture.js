@@ -197,4 +197,4 @@ function releaseObjectIds() {
   native().releaseObjectIds();
 }
 
-module.exports = { writeHeapSnapshot, getHeapSnapshot, captureHeapSnapshot, releaseObjectIds, forkSupport };
+module.exports = { captureOptions, writeHeapSnapshot, getHeapSnapshot, captureHeapSnapshot, releaseObjectIds, forkSupport };

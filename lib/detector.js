@@ -4,6 +4,8 @@
 const { EventEmitter } = require('node:events');
 const v8 = require('node:v8');
 const channels = require('node:diagnostics_channel');
+const { captureOptions } = require('./capture.js');
+const { Diagnosis } = require('./diagnosis/index.js');
 const { fail } = require('./errors.js');
 const { native } = require('./native.js');
 const check = require('./validate.js');
@@ -12,18 +14,9 @@ const options = {
   sensitivity: check.oneOf('low', 'medium', 'high'),
   minGrowth: check.number(0, Number.MAX_SAFE_INTEGER),
   cooldownMs: check.number(0),
-  diagnose: laterUnless('diagnose', (value) => typeof value === 'boolean'),
-  samplingInterval: laterUnless('samplingInterval', (value) => value === false),
+  diagnose: (name, value) => (typeof value === 'boolean' ? value : check.options(value, captureOptions, name)),
+  samplingInterval: (name, value) => (value === false ? value : check.number(1024)(name, value))
 };
-
-// Options of the contract that this version cannot keep are not taken silently. `diagnose: true` is the default: the report then
-// says that there was no diagnosis, and why.
-function laterUnless(option, harmless) {
-  return (name, value) => {
-    if (harmless(value)) return undefined;
-    throw fail('ERR_HEAPRS_UNAVAILABLE', `${name} is not available in this version of heaprs`, { argument: option });
-  };
-}
 
 const gcChannel = channels.channel('heaprs:gc');
 const leakChannel = channels.channel('heaprs:leak');
@@ -31,11 +24,14 @@ const leakChannel = channels.channel('heaprs:leak');
 class LeakDetector extends EventEmitter {
   #config;
   #native;
+  #diagnose;
+  #diagnosis;
 
   constructor(given) {
     super();
-    const { sensitivity = 'medium', ...rest } = check.options(given, options);
+    const { sensitivity = 'medium', diagnose, samplingInterval, ...rest } = check.options(given, options);
     this.#config = { sensitivity, ...rest };
+    this.#diagnose = { diagnose, samplingInterval, hunt: sensitivity === 'high' };
     const look = (event) => {
       if (event === 'gc') queueMicrotask(() => this.#wantGc());
     };
@@ -52,6 +48,7 @@ class LeakDetector extends EventEmitter {
     const detector = new (native().GcDetector)(this.#config);
     detector.start(statistics(), () => this.#deliver(detector));
     this.#native = detector;
+    this.#diagnosis = new Diagnosis(this.#diagnose);
     this.#wantGc();
     return this;
   }
@@ -60,6 +57,8 @@ class LeakDetector extends EventEmitter {
     const detector = this.#native;
     this.#native = undefined;
     detector?.stop();
+    this.#diagnosis?.stop();
+    this.#diagnosis = undefined;
   }
 
   // Every collection crosses to JavaScript only when somebody wants it. Channels do not tell when they gain a subscriber, so
@@ -77,16 +76,33 @@ class LeakDetector extends EventEmitter {
     this.#wantGc();
   }
 
+  // A leak is told with its cause, which takes a while.
+  #confirm(verdict) {
+    const detector = this.#native;
+    this.#diagnosis.finish(verdict).then(({ error, ...found }) => {
+      // Out of the promise: what a listener throws is the process's business, as ever.
+      process.nextTick(() => {
+        if (detector === this.#native && error) this.emit('diagnosisError', error);
+        if (detector !== this.#native) return;
+        const report = leakReport(verdict, found);
+        if (leakChannel.hasSubscribers) leakChannel.publish(report);
+        this.emit('leak', report);
+      });
+    });
+  }
+
   #tell({ event, gc, stats, verdict, error }) {
     if (event === 'gc') {
       if (gcChannel.hasSubscribers) gcChannel.publish(gc);
       this.emit('gc', gc);
     } else if (event === 'stats') {
+      this.#diagnosis.lives(stats.currentBase);
       this.emit('stats', stats);
-    } else if (event === 'suspicion' || event === 'leak') {
-      const report = leakReport(verdict);
-      if (event === 'leak' && leakChannel.hasSubscribers) leakChannel.publish(report);
-      this.emit(event, report);
+    } else if (event === 'suspicion') {
+      this.#diagnosis.begin(verdict);
+      this.emit('suspicion', leakReport(verdict, NOT_YET));
+    } else if (event === 'leak') {
+      this.#confirm(verdict);
     } else if (event === 'failed') {
       this.stop();
       this.emit('diagnosisError', fail('ERR_HEAPRS_INTERNAL', error));
@@ -94,18 +110,14 @@ class LeakDetector extends EventEmitter {
   }
 }
 
-const NO_DIAGNOSIS = 'this version of heaprs judges by trend alone; captureHeapSnapshot() and analyze() tell what has grown';
+const NOT_YET = {
+  suspects: [],
+  diagnosis: { method: 'none', reason: 'a suspicion is told at once; the cause comes with the leak', pauseMs: 0, childCpuMs: 0, peakBytes: 0 },
+  files: []
+};
 
-function leakReport({ start, end, timeToLimitMs = null, ...verdict }) {
-  return {
-    start: new Date(start),
-    end: new Date(end),
-    ...verdict,
-    timeToLimitMs,
-    suspects: [],
-    diagnosis: { method: 'none', reason: NO_DIAGNOSIS, pauseMs: 0, childCpuMs: 0, peakBytes: 0 },
-    files: [],
-  };
+function leakReport({ start, end, timeToLimitMs = null, ...verdict }, { suspects, diagnosis, files }) {
+  return { start: new Date(start), end: new Date(end), ...verdict, timeToLimitMs, suspects, diagnosis, files };
 }
 
 function statistics() {

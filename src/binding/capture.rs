@@ -55,6 +55,10 @@ pub struct CaptureSummary {
     pub nodes: f64,
     pub edges: f64,
     pub pause_ms: f64,
+    /// Of the child, in a capture by fork.
+    pub child_cpu_ms: Option<f64>,
+    /// See `childCpuMs`.
+    pub child_peak_bytes: Option<f64>,
 }
 
 /// Why a feature can't be used here; a feature that can has no entry.
@@ -255,5 +259,7 @@ pub(super) fn capture_summary(file_bytes: u64, summary: Summary, pause: Duration
         nodes: summary.nodes as f64,
         edges: summary.edges as f64,
         pause_ms: pause.as_secs_f64() * 1000.0,
+        child_cpu_ms: (summary.child_peak > 0).then_some(summary.child_cpu.as_secs_f64() * 1000.0),
+        child_peak_bytes: (summary.child_peak > 0).then_some(summary.child_peak as f64),
     }
 }

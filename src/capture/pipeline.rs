@@ -5,7 +5,7 @@ use std::{
     io::{self, Read, Write},
     ops::ControlFlow,
     sync::mpsc::{self, Receiver, SyncSender},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use flate2::{Compression, write::GzEncoder};
@@ -33,6 +33,10 @@ pub struct Summary {
     pub nodes: u64,
     /// Edges, by the header.
     pub edges: u64,
+    /// CPU time of the child that walked the heap, where one did.
+    pub child_cpu: Duration,
+    /// The most memory that child has had, bytes; what it shared with this process counts as well.
+    pub child_peak: u64,
 }
 
 /// The end that V8's thread holds.
@@ -129,6 +133,10 @@ impl Writing {
         sink.flush().map_err(|e| write_error(&e))?;
         progress.report("write", summary.snapshot_bytes, summary.snapshot_bytes)?;
         (summary.nodes, summary.edges) = header.counts();
+        #[cfg(target_os = "linux")]
+        if let Source::Child(text) = &self.source {
+            (summary.child_cpu, summary.child_peak) = text.usage();
+        }
         Ok((sink, summary))
     }
 }
@@ -179,7 +187,7 @@ fn write_error(e: &io::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::{thread, time::Duration};
+    use std::thread;
 
     const TEXT: &[u8] = br#"{"snapshot":{"node_count":3,"edge_count":2},"nodes":[]}"#;
 
@@ -210,7 +218,10 @@ mod tests {
                 text = bytes;
             }
             assert_eq!(text, TEXT);
-            assert_eq!(summary, Summary { snapshot_bytes: TEXT.len() as u64, nodes: 3, edges: 2 });
+            assert_eq!(
+                summary,
+                Summary { snapshot_bytes: TEXT.len() as u64, nodes: 3, edges: 2, ..Summary::default() }
+            );
         }
     }
 

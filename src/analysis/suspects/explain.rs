@@ -82,7 +82,7 @@ pub(super) fn sentence(draft: &Draft, total: u64, off_heap: u64, growth: Option<
             let closure = if closure.is_empty() { "a function".to_owned() } else { format!("`{closure}`") };
             format!(
                 "{holder} heads a chain of {many} that closures hold, {size}: {closure} keeps the context it was made in, and with it variable \
-                 `{variable}`, which holds the next link; a context keeps every variable that any closure of its scope uses, not only its own. \
+                 `{variable}`, which holds the next link, even if {closure} never uses it: a context keeps every variable that any closure of its scope uses. \
                  Set `{variable}` to null when it is done with, or make the closures in separate functions."
             )
         }

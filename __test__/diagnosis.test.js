@@ -1,0 +1,126 @@
+'use strict';
+// Naming the cause of a leak: what grew between two moments of a process of its own, by whichever way is possible there.
+
+const test = require('node:test');
+const assert = require('node:assert');
+const fs = require('node:fs');
+const path = require('node:path');
+const { heaprs, root, run, scratch } = require('./helpers.js');
+
+const { supported } = heaprs.forkSupport();
+const skip = !supported && 'captures by fork are not possible here';
+
+// Leaks of several kinds, `grow()` adds to each; a diagnosis that has begun when `grow` is called prints what it has found.
+const program = (options, between = '') => `
+  const { Diagnosis } = require(${JSON.stringify(path.join(root, 'lib/diagnosis/index.js'))});
+  const { EventEmitter } = require('node:events');
+  const sessions = globalThis.sessions = new Map();
+  const bus = globalThis.bus = new EventEmitter().setMaxListeners(0);
+  const buffers = globalThis.buffers = [];
+  let theThing = null;
+  function replaceThing() {
+    const originLeak = theThing;
+    const unused = function () { if (originLeak) return 1; };
+    theThing = { text: Buffer.alloc(40_000, '*').toString(), someMethod() {} };
+  }
+  globalThis.look = () => theThing;
+  function addSession(i) { sessions.set('session ' + i, { user: 'user ' + i, at: [i] }); }
+  function grow() {
+    for (let i = 0; i < 15_000; i++) addSession(sessions.size);
+    for (let i = 0; i < 20_000; i++) bus.on('tick', () => i);
+    for (let i = 0; i < 40; i++) buffers.push(Buffer.alloc(100_000, 1));
+    for (let i = 0; i < 60; i++) replaceThing();
+  }
+  const print = (found) => console.log(JSON.stringify({ ...found, error: found.error && { code: found.error.code, message: found.error.message } }));
+  const now = Date.now();
+  const diagnosis = new Diagnosis(${options});
+  grow();
+  (async () => {
+    // A diagnosis does not.
+    const keepsAlive = setInterval(() => {}, 1000);
+    diagnosis.begin({ start: now - 1000, end: now });
+    ${between}
+    // Captures queue up, so the first one is there when one behind it has failed.
+    await heaprs.captureHeapSnapshot({ file: ${JSON.stringify(__filename)}, mode: 'inline' }).catch(() => {});
+    grow();
+    print(await diagnosis.finish({ start: now - 1000, end: now }));
+    diagnosis.stop();
+    clearInterval(keepsAlive);
+  })();`;
+
+async function found(code, options) {
+  const result = await run(code, options);
+  assert.deepStrictEqual({ code: result.code, stderr: result.stderr }, { code: 0, stderr: '' });
+  return result.json();
+}
+
+test('two captures by fork name what has grown and who holds it', { skip }, async (t) => {
+  const TMPDIR = scratch(t);
+  // What was meant for the app must not reach the helper.
+  const { suspects, diagnosis, files, error } = await found(program('{}'), { env: { TMPDIR, NODE_OPTIONS: '--max-old-space-size=300' } });
+  assert.strictEqual(error, undefined);
+  const by = (pattern) => suspects.find(({ holder }) => pattern.test(holder)) ?? assert.fail(`${pattern} in ${JSON.stringify(suspects.map((s) => s.holder))}`);
+  const map = by(/^global\.sessions \(Map\)$/);
+  assert.ok(map.countDelta > 8000 && map.retainedDelta > 1e6 && map.sizeDelta > 0, JSON.stringify(map));
+  assert.match(map.className, /\{.*user.*\}|Object/);
+  assert.strictEqual(map.retainingPath.at(-1).edge, 'sessions');
+  assert.ok(map.retainingPath.every((step) => typeof step.node === 'string' && typeof step.id === 'number'));
+  assert.match(by(/buffers/).explanation, /outside the JavaScript heap/);
+  assert.ok(by(/buffers/).retainedDelta > 3e6);
+  assert.match(by(/tick/).explanation, /Remove each listener/);
+  const chain = suspects.find(({ kind }) => kind === 'closure-chain') ?? assert.fail(JSON.stringify(suspects.map((s) => s.kind)));
+  assert.match(chain.explanation, /`someMethod` keeps the context it was made in, and with it variable `originLeak`.* even if `someMethod` never uses it/);
+  assert.strictEqual(diagnosis.method, 'fork');
+  assert.ok(diagnosis.pauseMs > 0 && diagnosis.childCpuMs > 0 && diagnosis.peakBytes > 10e6, JSON.stringify(diagnosis));
+  assert.deepStrictEqual([files, fs.readdirSync(TMPDIR)], [[], []]);
+});
+
+test('files are kept when a directory is given, and inline captures are taken when asked for', async (t) => {
+  const directory = scratch(t);
+  const { suspects, diagnosis, files } = await found(program(JSON.stringify({ diagnose: { mode: 'inline', directory } })));
+  assert.ok(suspects.some(({ holder }) => holder === 'global.sessions (Map)'), JSON.stringify(suspects.map((s) => s.holder)));
+  assert.strictEqual(diagnosis.method, 'inline');
+  assert.deepStrictEqual(files.map((file) => path.dirname(file)), [directory, directory]);
+  assert.deepStrictEqual(files.map((file) => path.basename(file)).sort(), fs.readdirSync(directory).sort());
+});
+
+test('an allocation stack comes with the first suspect where sampling was asked for', { skip }, async () => {
+  const { suspects, diagnosis } = await found(program('{ samplingInterval: 16384 }'));
+  assert.strictEqual(diagnosis.method, 'fork');
+  const stack = suspects[0].allocationStack;
+  assert.ok(stack.length > 0 && stack.every((f) => typeof f.function === 'string' && typeof f.url === 'string' && f.line >= 0 && f.column >= 0));
+});
+
+test('where it can’t be forked, the sampling profiler says who allocates; else only the reason is told', async () => {
+  const env = { HEAPRS_V8_SYMBOLS: 'off' };
+  const wait = 'grow();';
+  const sampled = await found(program('{}', wait), { env });
+  assert.strictEqual(sampled.diagnosis.method, 'sampling');
+  assert.match(sampled.diagnosis.reason, /captures by fork are not possible here: .*sampling heap profiler/);
+  assert.ok(sampled.suspects.some(({ allocationStack }) => allocationStack.some((f) => /addSession|grow|replaceThing/.test(f.function))), JSON.stringify(sampled.suspects));
+  assert.ok(sampled.suspects.every((s) => s.explanation && s.holder && s.sizeDelta > 0));
+  const without = await found(program('{ samplingInterval: false }', wait), { env });
+  assert.deepStrictEqual([without.suspects, without.diagnosis.method], [[], 'none']);
+  assert.match(without.diagnosis.reason, /captures by fork are not possible here/);
+  const off = await found(program('{ diagnose: false }'));
+  assert.deepStrictEqual([off.suspects, off.diagnosis.reason], [[], 'diagnose is false']);
+});
+
+test('a helper that cannot run is told of, and costs nothing but the cause', { skip }, async () => {
+  const { suspects, diagnosis, error } = await found(program('{}', 'process.execPath = "/nonexistent/node";'));
+  assert.deepStrictEqual([suspects, error.code], [[], 'ERR_HEAPRS_UNAVAILABLE']);
+  assert.match(error.message, /helper process could not be started/);
+  assert.ok(diagnosis.pauseMs > 0 && diagnosis.reason === error.message);
+});
+
+test('a diagnosis that is stopped leaves nothing and does not hold the process up', { skip }, async (t) => {
+  const TMPDIR = scratch(t);
+  const code = `
+    const { Diagnosis } = require(${JSON.stringify(path.join(root, 'lib/diagnosis/index.js'))});
+    const one = new Diagnosis({}), two = new Diagnosis({});
+    one.begin({ start: 0, end: 1 });
+    two.begin({ start: 0, end: 3_600_000 });
+    setTimeout(() => one.stop(), 100);`;
+  const result = await run(code, { env: { TMPDIR } });
+  assert.deepStrictEqual([result.code, result.stderr, fs.readdirSync(TMPDIR)], [0, '', []]);
+});

@@ -1,0 +1,37 @@
+'use strict';
+// The script of the helper process: compares the snapshot on descriptor 3 with the one on descriptor 4 and prints what has grown, as JSON.
+
+const fs = require('node:fs');
+const os = require('node:os');
+
+const { budget } = JSON.parse(process.argv[2]);
+
+// Whoever wants the answer has the other end; nothing is ever written to it.
+process.stdin.on('end', () => process.exit(1)).on('error', () => process.exit(1)).resume();
+try {
+  os.setPriority(10);
+  // Where memory runs out, this process is the one to go.
+  fs.writeFileSync('/proc/self/oom_score_adj', '1000');
+} catch {
+  // Not on this system, or already.
+}
+
+main().then(
+  (suspects) => {
+    const { user, system } = process.cpuUsage();
+    answer({ suspects, cpuMs: (user + system) / 1000, peakBytes: process.resourceUsage().maxRSS * 1024 });
+  },
+  (error) => answer({ error: error.message, code: error.code })
+);
+
+async function main() {
+  const { openSnapshot } = require('../snapshot.js');
+  const { leakSuspects } = require('./suspects.js');
+  const base = await openSnapshot('/dev/fd/3', { maxMemory: budget });
+  const current = await openSnapshot('/dev/fd/4', { maxMemory: Math.max(1, budget - process.memoryUsage().rss) });
+  return leakSuspects(base, current);
+}
+
+function answer(value) {
+  process.stdout.write(JSON.stringify(value), () => process.exit(0));
+}
