@@ -73,7 +73,7 @@ export declare class HeapFile {
   /** Groups of equal strings, the biggest first. */
   duplicateStrings(limit: number | undefined | null, task: Task): Promise<Array<DuplicateString>>
   /** Where memory accumulates and who holds it; with a base, where it grew. */
-  suspects(base: HeapFile | undefined | null, limit: number | undefined | null, task: Task): Promise<Array<Suspect>>
+  suspects(base: HeapFile | undefined | null, limit: number | undefined | null, minSize: number | undefined | null, task: Task): Promise<Array<Suspect>>
   /** The nodes that a query asks for, the biggest first. */
   query(query: HeapQuery, task: Task): Promise<Array<NodeRow>>
   /** What is outside of V8's heap. */

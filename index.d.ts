@@ -631,6 +631,8 @@ export interface SuspectOptions extends TaskOptions {
   limit?: number
   /** An earlier snapshot of the same process. Objects are told apart as {@link compareSnapshots} does by default. */
   base?: Snapshot
+  /** Bytes: who retains less (with a `base`: gained less) is no suspect, who retains more is one, however large the heap. Default: see above. */
+  minSize?: number
 }
 
 export interface Suspect {

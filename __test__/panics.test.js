@@ -117,7 +117,7 @@ function places(directory) {
     openHeapInput: streamed,
     'openHeapInput thread': streamed,
     ...Object.fromEntries([['toText', undefined, false], ['toMarkdown'], ['toJsonText']].map(([method, ...args]) => [`HeapReport.${method}`, async () => (await report())[method](...args)])),
-    'HeapFile.suspects.base': ask('suspects', undefined, 1),
+    'HeapFile.suspects.base': ask('suspects', undefined, 1, undefined),
     'HeapFile.info': ask('info'),
     HeapFile: ask('columns'),
     'HeapFile.statistics': ask('statistics'),
@@ -126,7 +126,7 @@ function places(directory) {
     'HeapFile.summary.filter': ask('summary', undefined, { kind: 'noNativeContext' }, 0, 1),
     'HeapFile.summary.memory': ask('summary', undefined, { kind: 'noNativeContext' }, 0, 1),
     'HeapFile.close': ask('close'),
-    ...Object.fromEntries(Object.entries({ summary: [undefined, undefined, 0, 1], instances: [',Function', 0, 1], references: [1, 0, 1], retainers: [1, 0, 1], dominated: [1, 0, 1], retainingPaths: [1, 1], duplicateStrings: [1], suspects: [undefined, 1], query: [{ limit: 1 }], offHeap: [], nativeContexts: [], timeline: [], allocationStack: [1], allocationSites: [1], columns: [], export: [path.join(directory, 'columns'), true] })
+    ...Object.fromEntries(Object.entries({ summary: [undefined, undefined, 0, 1], instances: [',Function', 0, 1], references: [1, 0, 1], retainers: [1, 0, 1], dominated: [1, 0, 1], retainingPaths: [1, 1], duplicateStrings: [1], suspects: [undefined, 1, undefined], query: [{ limit: 1 }], offHeap: [], nativeContexts: [], timeline: [], allocationStack: [1], allocationSites: [1], columns: [], export: [path.join(directory, 'columns'), true] })
       .flatMap(([method, args]) => [[`HeapFile.${method}`, ask(method, ...args)], [`HeapFile.${method} thread`, ask(method, ...args)]])),
   };
 }

@@ -15,7 +15,7 @@ const summaryOptions = { ...pageOptions, search: check.string, filter: summaryFi
 const pathOptions = { ...openOptions, limit: check.integer(1, 10_000) };
 const compareOptions = { ...openOptions, matchBy: check.oneOf('auto', 'id', 'structure') };
 const limitOptions = { ...openOptions, limit: check.integer(0) };
-const suspectOptions = { ...openOptions, limit: check.integer(0), base: snapshotOption };
+const suspectOptions = { ...openOptions, limit: check.integer(0), base: snapshotOption, minSize: check.number(0) };
 const exportOptions = { ...openOptions, overwrite: check.boolean };
 const queryOptions = {
   ...pageOptions,
@@ -117,8 +117,8 @@ class Snapshot {
   }
 
   async suspects(options) {
-    const { limit, base, ...rest } = check.options(options, suspectOptions);
-    return runTask(rest, (task) => this.#file.suspects(base && base.#file, limit, task));
+    const { limit, base, minSize, ...rest } = check.options(options, suspectOptions);
+    return runTask(rest, (task) => this.#file.suspects(base && base.#file, limit, minSize, task));
   }
 
   async query(options) {

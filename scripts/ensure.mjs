@@ -7,7 +7,7 @@
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
 export const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -15,7 +15,6 @@ export const root = dirname(dirname(fileURLToPath(import.meta.url)));
 /** The files that `napi build` writes and that are checked in. */
 export const generated = ['binding.js', 'binding.d.ts'];
 
-const INSTALLED = join(root, 'node_modules', '.heaprs-installed');
 const BUILT = join(root, 'target', '.heaprs-built');
 
 /** Runs a program in the repository and returns its exit code. A program that is not there is an error that says what to do. */
@@ -34,14 +33,15 @@ function npm(...args) {
   return script ? run(process.execPath, [script, ...args], options) : run('npm', args, options);
 }
 
-/** Packages as in package-lock.json: `npm ci`, when the lock differs from the one that was installed. */
-export function ensureInstalled() {
-  const wanted = digest([join(root, 'package-lock.json')]);
-  if (read(INSTALLED) === wanted) return;
-  say('installing development packages (npm ci)');
-  const status = npm('ci', '--no-audit', '--no-fund', '--loglevel=error');
+/** Packages as in a folder's package-lock.json: `npm ci`, when the lock differs from the one that was installed. */
+export function ensureInstalled(directory = root) {
+  const wanted = digest([join(directory, 'package-lock.json')]);
+  const installed = join(directory, 'node_modules', '.heaprs-installed');
+  if (read(installed) === wanted) return;
+  say(`installing ${directory === root ? 'development packages' : relative(root, directory)} (npm ci)`);
+  const status = npm('ci', '--no-audit', '--no-fund', '--loglevel=error', '--prefix', directory);
   if (status !== 0) throw new Error(`npm ci failed with exit code ${status}`);
-  writeFileSync(INSTALLED, wanted);
+  writeFileSync(installed, wanted);
 }
 
 /** The release build of the addon, when a source has changed since the last one. Returns whether it was built now. */

@@ -41,6 +41,7 @@ await main(() => {
   if (values.only !== undefined && !['rust', 'js'].includes(values.only)) throw new Error('--only takes rust or js');
   if (!values['no-build']) {
     ensureInstalled();
+    if (values.only !== 'rust') ensureInstalled(join(root, '__test__', 'runners'));
     ensureBuilt();
   }
   const steps = [...(values.only === 'js' ? [] : rust()), ...(values.only === 'rust' ? [] : javascript(positionals))];

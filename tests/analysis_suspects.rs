@@ -253,13 +253,18 @@ fn a_base_tells_what_grew() {
     };
     // Ids follow the order of nodes: what comes after the first 5,000 and more is new.
     let (before, after) = (build(100), build(1100));
-    let query = SuspectsQuery { base: Some(&before), limit: None };
+    let query = SuspectsQuery { base: Some(&before), ..Default::default() };
     let found = after.suspects(&query, &Progress::default()).unwrap();
     assert_eq!(found.len(), 1, "{found:?}");
     let growth = found[0].growth.unwrap();
     assert_eq!((found[0].holder.as_str(), found[0].count), ("Array `global.leaks`", 1100));
     assert_eq!((growth.new_size, growth.retained_delta, growth.count_delta), (200_000, 200_000, 1000));
     assert!(before.suspects(&query, &Progress::default()).unwrap().is_empty());
+
+    let (before, after) = (build(100), build(110));
+    let small = SuspectsQuery { base: Some(&before), min_size: Some(1000), ..Default::default() };
+    assert!(after.suspects(&SuspectsQuery { min_size: None, ..small }, &Progress::default()).unwrap().is_empty());
+    assert_eq!(after.suspects(&small, &Progress::default()).unwrap()[0].growth.unwrap().count_delta, 10);
 }
 
 #[test]

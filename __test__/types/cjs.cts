@@ -33,3 +33,12 @@ detector.stop()
 // As an emitter among others, for code that takes any.
 const emitter: import('node:events').EventEmitter = detector
 emitter.removeAllListeners()
+
+import { expectNoLeak, LeakError } from 'heaprs/testing'
+expectNoLeak(async () => {}, { rounds: 20, warmup: 5, allow: ['Job'] }).catch((error: LeakError) => {
+  const [leak] = error.leaks
+  const code: 'ERR_HEAPRS_LEAK' = error.code
+  console.log(code, leak?.holder, leak?.countPerRound.toFixed(), leak?.path[0]?.className)
+})
+// @ts-expect-error no such option
+expectNoLeak(() => {}, { round: 1 })

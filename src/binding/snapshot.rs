@@ -265,11 +265,16 @@ impl HeapFile {
         env: &'env Env,
         base: Option<&HeapFile>,
         limit: Option<f64>,
+        min_size: Option<f64>,
         task: &Task,
     ) -> napi::Result<Object<'env>> {
         let base = guard(*env, "HeapFile.suspects.base", || base.map(HeapFile::get).transpose())?;
         self.ask(env, "HeapFile.suspects", task, move |heap, progress| {
-            let query = SuspectsQuery { limit: limit.map(|limit| limit as usize), base: base.as_deref() };
+            let query = SuspectsQuery {
+                limit: limit.map(|limit| limit as usize),
+                base: base.as_deref(),
+                min_size: min_size.map(|size| size as u64),
+            };
             rows::<_, Suspect>(heap.suspects(&query, progress)?)
         })
     }

@@ -141,9 +141,9 @@ impl Report {
 
 /// Where it grew; where it did not, what is big all the same.
 fn suspects(heap: &Heap, since: Option<&Matching<'_>>, progress: &Progress) -> Result<Vec<Suspect>> {
-    let found = heap.suspects_since(since, Some(MAX_SUSPECTS), progress)?;
+    let found = heap.suspects_since(since, Some(MAX_SUSPECTS), None, progress)?;
     if found.is_empty() && since.is_some() {
-        return heap.suspects_since(None, Some(MAX_SUSPECTS), progress);
+        return heap.suspects_since(None, Some(MAX_SUSPECTS), None, progress);
     }
     Ok(found)
 }

@@ -39,6 +39,8 @@ pub struct SuspectsQuery<'a> {
     /// An earlier snapshot of the same process: then what grew since is looked for. Objects are told apart by id where ids compare, else
     /// by structure.
     pub base: Option<&'a Heap>,
+    /// In bytes: who retains (with a base: gained) less is no suspect, and who retains more is one however large the heap is.
+    pub min_size: Option<u64>,
 }
 
 /// What kind of suspect it is.
@@ -142,7 +144,7 @@ impl Heap {
     /// Where memory accumulates, most first. None in a heap in which nothing but Node.js itself lives.
     pub fn suspects(&self, query: &SuspectsQuery<'_>, progress: &Progress) -> Result<Vec<Suspect>> {
         let matching = query.base.map(|base| Matching::new(MatchBy::Auto, base, self, progress)).transpose()?;
-        self.suspects_since(matching.as_ref(), query.limit, progress)
+        self.suspects_since(matching.as_ref(), query.limit, query.min_size, progress)
     }
 
     /// Where memory accumulates; with a matching of an earlier snapshot and this one, where it grew since.
@@ -150,6 +152,7 @@ impl Heap {
         &self,
         since: Option<&Matching<'_>>,
         limit: Option<usize>,
+        min_size: Option<u64>,
         progress: &Progress,
     ) -> Result<Vec<Suspect>> {
         let limit = limit.unwrap_or(DEFAULT_LIMIT);
@@ -157,7 +160,7 @@ impl Heap {
         let retained =
             |node: u32| grown.as_ref().map_or_else(|| self.graph.retained_size(node), |grown| grown.get(node));
         let least = if since.is_some() { MIN_GROWTH } else { MIN_BYTES };
-        let threshold = (retained(self.snapshot.root()) / MIN_SHARE).max(least);
+        let threshold = min_size.unwrap_or_else(|| (retained(self.snapshot.root()) / MIN_SHARE).max(least));
         let points = Points::find(self, &retained, threshold, progress)?;
         let holders = Holders::new(self, progress)?;
         let mut drafts = points.drafts(&holders)?;
