@@ -210,3 +210,53 @@ fn cancelled_work_ends_soon_in_every_phase() {
     }
     println!("cancelled: at most {longest:?} later");
 }
+
+/// The name of a heap's node 1. Nodes: the root, then for each entry a string (`Ok`) or a concatenation of two nodes (`Err`).
+fn name_of_first(strings: &[Result<&str, [usize; 2]>]) -> String {
+    let (mut nodes, mut edges) = (String::from("0,0,1,0,1"), String::from("0,2,5"));
+    let mut table = vec!["", "first", "second"];
+    for (i, string) in strings.iter().enumerate() {
+        let (kind, name, count) = match string {
+            Ok(text) => {
+                table.push(text);
+                (1, table.len() - 1, 0)
+            }
+            Err(parts) => {
+                write!(edges, ",0,1,{},0,2,{}", parts[0] * 5, parts[1] * 5).unwrap();
+                (2, 0, 2)
+            }
+        };
+        write!(nodes, ",{kind},{name},{},16,{count}", i * 2 + 3).unwrap();
+    }
+    let meta = r#"{"node_fields":["type","name","id","self_size","edge_count"],
+        "node_types":[["synthetic","string","concatenated string"],"string","number","number","number"],
+        "edge_fields":["type","name_or_index","to_node"],"edge_types":[["internal"],"string_or_number","node"]}"#;
+    let text = format!(
+        "{{\"snapshot\":{{\"meta\":{meta},\"node_count\":{},\"edge_count\":{}}},\n\"nodes\":[{nodes}],\n\
+         \"edges\":[{edges}],\n\"strings\":{}}}",
+        strings.len() + 1,
+        1 + 2 * strings.iter().filter(|string| string.is_err()).count(),
+        serde_json::to_string(&table).unwrap()
+    );
+    let heap = Heap::from_snapshot(read(&text), &Progress::default()).unwrap();
+    heap.node(3).unwrap().name.to_string_lossy().into_owned()
+}
+
+#[test]
+fn concatenated_strings_of_any_shape_have_a_name_soon() {
+    // Added to one by one, 300,000 times: the first part is 300,000 steps down.
+    let deep = 300_000;
+    let mut rope: Vec<_> = (1..=deep).map(|i| Err([i + 1, deep + 2])).collect();
+    rope.extend([Ok("a"), Ok("b")]);
+    assert_eq!(name_of_first(&rope), format!("a{}", "b".repeat(1023)));
+    // 2^60 empty parts, and one that is not.
+    let mut empty: Vec<_> = (1..=60).map(|i| Err([i + 1, i + 1])).collect();
+    empty[0] = Err([2, 62]);
+    empty.extend([Ok(""), Ok("end")]);
+    assert_eq!(name_of_first(&empty), "end");
+    // Strings that contain themselves: DevTools would not come to an end.
+    assert!(name_of_first(&[Err([1, 2]), Ok("never reached")]).starts_with("never reached"));
+    assert_eq!(name_of_first(&[Err([2, 1]), Ok("ab")]), "ab".repeat(512));
+    let many: Vec<_> = (1..=3000).map(|i| Err([i % 3000 + 1, (i * 7) % 3000 + 1])).collect();
+    assert_eq!(name_of_first(&many), "");
+}

@@ -1,5 +1,7 @@
 //! Names as DevTools shows them: of concatenated strings, of plain objects, of edges.
 
+use rustc_hash::FxHashSet;
+
 use super::{
     interfaces::is_plain,
     text::{JsString, format_property, utf16_len},
@@ -11,8 +13,10 @@ use crate::{
 
 /// A concatenated string is put together up to this length.
 const MAX_STRING: usize = 1024;
-/// Parts looked at for it; without a limit, a file in which a string contains itself would have no end.
-const MAX_PARTS: usize = 100_000;
+/// Parts without a character after which a string is suspected to contain itself, or the same empty parts over and over.
+const MANY_PARTS: u32 = 1000;
+/// Edges looked at for it. A string of a million characters that were added one by one takes three million.
+const MAX_EDGES: u32 = 1 << 24;
 /// A plain object's properties are listed up to this length.
 const MAX_PROPERTIES: usize = 100;
 
@@ -37,22 +41,33 @@ pub(crate) fn raw(snapshot: &Snapshot, states: &DomStates, node: u32) -> JsStrin
 /// The parts of a concatenated string, from left to right.
 fn concatenated(snapshot: &Snapshot, states: &DomStates, node: u32) -> JsString {
     let mut name = JsString::default();
-    let mut length = 0;
+    let (mut length, mut edges, mut barren) = (0, 0, 0);
+    // Strings that were begun since the last character: they are empty, or contain themselves, and DevTools would not come to an end.
+    let mut begun = FxHashSet::default();
     let mut stack = vec![node];
-    for _ in 0..MAX_PARTS {
-        if length >= MAX_STRING {
-            break;
-        }
+    while length < MAX_STRING && edges < MAX_EDGES {
         let Some(node) = stack.pop() else { break };
         if snapshot.node_type(node) != NodeType::ConcatenatedString {
             let part = raw(snapshot, states, node);
-            length += utf16_len(part.as_js_str());
-            name.push(part.as_js_str());
+            let units = utf16_len(part.as_js_str());
+            if units > 0 {
+                (length, barren) = (length + units, 0);
+                begun.clear();
+                name.push(part.as_js_str());
+            }
+            continue;
+        }
+        barren += 1;
+        if barren > MANY_PARTS && !begun.insert(node) {
             continue;
         }
         // As in DevTools, node 0 stands for a half that is missing; it is the root, whose name is empty.
         let (mut first, mut second) = (0, 0);
-        for edge in snapshot.edges(node).filter(|edge| edge.kind == EdgeType::Internal) {
+        for edge in snapshot.edges(node) {
+            edges += 1;
+            if edge.kind != EdgeType::Internal {
+                continue;
+            }
             let edge_name = snapshot.strings().get(edge.name_or_index);
             if edge_name.is("first") {
                 first = edge.to;
