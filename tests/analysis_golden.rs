@@ -190,10 +190,10 @@ fn whole_heaps_of_node_20_to_26() {
 }
 
 #[test]
-fn pairs_of_node_20_to_26() {
+fn pairs_of_node_12_to_26_and_of_chrome() {
     let files = golden("cut");
-    assert_eq!(files.len(), 8);
-    assert_eq!(files.iter().filter(|file| expected(file).comparison.is_some()).count(), 4);
+    assert_eq!(files.len(), 18);
+    assert_eq!(files.iter().filter(|file| expected(file).comparison.is_some()).count(), 9);
     files.iter().for_each(|file| assert!(check(file) > 2000));
 }
 

@@ -100,7 +100,15 @@ impl Model {
             edge_types: types("edge_fields", "edge_types"),
             nodes: records(&file.nodes, "node_fields"),
             edges: records(&file.edges, "edge_fields"),
-            locations: records(&file.locations, "location_fields"),
+            // A newer V8 has a field more.
+            locations: records(&file.locations, "location_fields")
+                .into_iter()
+                .map(|record| {
+                    let fields = list("location_fields");
+                    let get = |name: &str| record[fields.iter().position(|field| field == name).unwrap()];
+                    ["object_index", "script_id", "line", "column"].map(get).to_vec()
+                })
+                .collect(),
             samples: records(&file.samples, "sample_fields"),
             functions: records(&file.trace_function_infos, "trace_function_info_fields"),
             tree,
