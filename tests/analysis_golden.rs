@@ -8,7 +8,7 @@ use std::{
     path::Path,
 };
 
-use golden::{ClassTuple, Text, class_tuple, golden, open, text};
+use golden::{ClassTuple, Text, class_tuple, golden, open, snapshots, text};
 use heaprs::{
     analysis::{EdgeRow, Heap, Page, SummaryFilter, SummaryQuery, compare},
     progress::Progress,
@@ -202,4 +202,15 @@ fn random_heaps() {
     let files = golden("fuzz-");
     assert!(files.len() >= 30, "{} files", files.len());
     files.iter().for_each(|file| assert!(check(file) > 10));
+}
+
+/// Any other files: `HEAPRS_GOLDEN_DIR=folder cargo test --test analysis_golden -- --ignored`.
+#[test]
+#[ignore = "needs a folder of snapshots and what tests/golden/expected.mjs says of them"]
+fn files_of_a_folder() {
+    let folder = std::env::var_os("HEAPRS_GOLDEN_DIR").expect("HEAPRS_GOLDEN_DIR names the folder");
+    let files = snapshots(Path::new(&folder), "");
+    let nodes: usize = files.iter().map(|file| check(file)).sum();
+    assert!(nodes > 0);
+    println!("{} files with {nodes} nodes agree", files.len());
 }
