@@ -31,6 +31,8 @@ export declare class GcDetector {
   start(statistics: HeapStatistics, ready: () => void): void
   /** Unhooks them. What has not been taken is forgotten. */
   stop(): void
+  /** What each of V8's spaces held after the last full collection; empty until one has come after the first call. */
+  spaces(): Array<SpaceSize>
   /** Whether somebody listens for every collection. The other messages are rare and always come. */
   wantGc(wanted: boolean): void
   /**
@@ -38,6 +40,18 @@ export declare class GcDetector {
    * callbacks of the event loop, where it holds up nothing that is in the middle of something.
    */
   take(): Array<DetectorMessage>
+}
+
+/** All objects of this thread's heap at one moment. V8 tracks object ids from then on, see `releaseObjectIds`. */
+export declare class HeapCensus {
+  /** Walks the heap; JavaScript stands still meanwhile. */
+  constructor()
+  /** How many objects. */
+  nodes(): number
+  /** Their bytes. */
+  size(): number
+  /** What came and went until `later`. */
+  diff(later: HeapCensus): HeapCensusDiff
 }
 
 /** A snapshot and all that was computed from it, outside of V8's heap but known to V8. */
@@ -216,6 +230,9 @@ export interface ClassRow {
   retainedSize: number
 }
 
+/** One full garbage collection of this thread, at once. */
+export declare function collectGarbage(): void
+
 /** Every node's numbers, by its ordinal. */
 export interface Columns {
   id: Float64Array
@@ -297,6 +314,13 @@ export interface GcStats {
   timestamp: number
 }
 
+/** What came and went between two. */
+export interface HeapCensusDiff {
+  allocated: number
+  freed: number
+  kinds: Array<KindDiff>
+}
+
 /** What differs between two snapshots. */
 export interface HeapComparison {
   matchedBy: 'id' | 'structure'
@@ -348,6 +372,14 @@ export interface HeapStatistics {
   usedHeapSize: number
   heapSizeLimit: number
   externalMemory: number
+}
+
+/** Of one kind. */
+export interface KindDiff {
+  name: string
+  added: number
+  removed: number
+  sizeDelta: number
 }
 
 /** The `suspicion` and `leak` events, apart from what needs a diagnosis. Times in milliseconds since 1970. */
@@ -434,6 +466,12 @@ export declare function releaseObjectIds(): void
 
 /** The report of an opened snapshot, with a base of what grew since; both stay open. */
 export declare function reportHeap(heap: HeapFile, file: string, base: HeapFile | undefined | null, baseFile: string | undefined | null, limit: number | undefined | null, task: Task): Promise<HeapReport>
+
+/** Used bytes of one of V8's spaces. */
+export interface SpaceSize {
+  name: string
+  used: number
+}
 
 /** The Statistics view, in bytes. */
 export interface Statistics {

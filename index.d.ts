@@ -199,6 +199,8 @@ export class LeakDetector extends EventEmitter {
   /** Unhooks them and forgets what was observed. */
   stop(): void
   readonly running: boolean
+  /** Used bytes of each of V8's spaces after the last full collection, by V8's names (`old_space`, …). Empty until one has come after the first call. */
+  spaceSizes(): Record<string, number>
 
   on<E extends keyof LeakDetectorEvents>(event: E, listener: (...args: LeakDetectorEvents[E]) => void): this
   once<E extends keyof LeakDetectorEvents>(event: E, listener: (...args: LeakDetectorEvents[E]) => void): this

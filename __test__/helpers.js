@@ -16,6 +16,14 @@ function scratch(t) {
   return directory;
 }
 
+// A fresh directory in which heaprs is installed.
+function project(t) {
+  const directory = scratch(t);
+  fs.mkdirSync(path.join(directory, 'node_modules'));
+  fs.symlinkSync(root, path.join(directory, 'node_modules/heaprs'), 'junction');
+  return directory;
+}
+
 // Runs `code` (in which `heaprs` is loaded) in a new process of this Node.js. Resolves to its end and all it printed.
 function run(code, { args = [], env = {}, cwd, node = [], shell, detached, timeout = 120_000 } = {}) {
   const source = `const heaprs = require(${JSON.stringify(root)});\n${code}`;
@@ -43,4 +51,4 @@ async function rejection(promise) {
   return error;
 }
 
-module.exports = { heaprs, rejection, root, run, scratch };
+module.exports = { heaprs, project, rejection, root, run, scratch };

@@ -79,6 +79,11 @@ function places(directory) {
     'the heap walk': () => binding.writeHeapSnapshot(request(file)),
     heapSnapshotText: () => binding.heapSnapshotText(false, false),
     'SnapshotText.next': () => binding.heapSnapshotText(false, false).next(),
+    HeapCensus: () => new binding.HeapCensus(),
+    'HeapCensus.nodes': () => new binding.HeapCensus().nodes(),
+    'HeapCensus.size': () => new binding.HeapCensus().size(),
+    'HeapCensus.diff': () => new binding.HeapCensus().diff(new binding.HeapCensus()),
+    collectGarbage: () => binding.collectGarbage(),
     captureHeapSnapshot: capture,
     'captureHeapSnapshot.start': capture,
     'captureHeapSnapshot.start thread': capture,
@@ -99,6 +104,7 @@ function places(directory) {
     'GcDetector.start': () => started((d) => d.stop()),
     'GcDetector.stop': () => started((d) => d.stop()),
     'GcDetector.wantGc': () => started((d) => d.wantGc(false)),
+    'GcDetector.spaces': () => started((d) => d.spaces()),
     'GcDetector.take': () => started((d) => d.take()),
     'LeakDetector thread': firstMessage,
     openHeapFile: opened,
@@ -146,7 +152,7 @@ test('a panic becomes an error with a code, wherever it begins', { skip: !bindin
 });
 
 test('every export of the addon is among the places', () => {
-  const classes = ['GcDetector', 'HeapFile', 'HeapInput', 'HeapReport', 'PreparedFork', 'Task', 'SnapshotText'];
+  const classes = ['GcDetector', 'HeapCensus', 'HeapFile', 'HeapInput', 'HeapReport', 'PreparedFork', 'Task', 'SnapshotText'];
   const expected = Object.keys(places('/')).map((place) => place.split(/[ .]/)[0]);
   const exported = Object.keys(binding).filter((name) => !['__napiBindingTarget', 'testPanicAt'].includes(name));
   assert.deepStrictEqual(exported.filter((name) => !expected.includes(name)), []);

@@ -10,6 +10,7 @@ const { captureByFork, forkSupport } = require('./fork.js');
 const { begin } = require('./in-flight.js');
 const { defaultName, diagnosticDir, inDirectory } = require('./naming.js');
 const { native } = require('./native.js');
+const { debuggerAttached, keepObjectIds, releaseObjectIds } = require('./object-ids.js');
 const { runTask, taskOptions } = require('./task.js');
 const check = require('./validate.js');
 
@@ -53,6 +54,7 @@ function writeHeapSnapshot(filename, options) {
     releaseObjectIds: false,
   };
   withoutSymbols(request);
+  keepObjectIds();
   native().writeHeapSnapshot(request);
   return name;
 }
@@ -116,6 +118,7 @@ function whenDone(before, signal) {
 async function capture(options) {
   const start = performance.now();
   const { file, mode = 'auto', comparableIds = false, timeoutMs = TEN_MINUTES } = options;
+  if (comparableIds) keepObjectIds();
   const compress = options.compress ?? (file === undefined || file.endsWith('.gz'));
   const directory = options.directory ?? diagnosticDir();
   const spent = { attempts: 0, pauseMs: 0 };
@@ -182,19 +185,6 @@ function withoutSymbols(request) {
 function fromSystem(error, file) {
   const code = { ENOENT: 'NOT_FOUND', EACCES: 'PERMISSION', EPERM: 'PERMISSION', EROFS: 'PERMISSION', ENOSPC: 'NO_SPACE', EDQUOT: 'NO_SPACE', EFBIG: 'NO_SPACE', ENOTDIR: 'NOT_A_FILE' }[error.code] || 'IO';
   return fail(`ERR_HEAPRS_${code}`, `could not write the snapshot: ${error.message} (${file})`, { file, cause: error });
-}
-
-// The object ids belong to whoever is looking at the heap through the inspector.
-function debuggerAttached() {
-  try {
-    return require('node:inspector').url() !== undefined;
-  } catch {
-    return false; // a Node.js without inspector
-  }
-}
-
-function releaseObjectIds() {
-  native().releaseObjectIds();
 }
 
 module.exports = { captureOptions, writeHeapSnapshot, getHeapSnapshot, captureHeapSnapshot, releaseObjectIds, forkSupport };

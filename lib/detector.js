@@ -61,6 +61,11 @@ class LeakDetector extends EventEmitter {
     this.#diagnosis = undefined;
   }
 
+  // Used bytes of V8's spaces after the last full collection, by name; empty until one has come after the first call.
+  spaceSizes() {
+    return Object.fromEntries((this.#native?.spaces() ?? []).map(({ name, used }) => [name, used]));
+  }
+
   // Every collection crosses to JavaScript only when somebody wants it. Channels do not tell when they gain a subscriber, so
   // they are asked at the start and whenever something else is delivered: at the latest at the next full collection.
   #wantGc() {

@@ -3,6 +3,7 @@
 //! [`Heap`] is the entry point: a snapshot with every computed column, immutable, to be shared between threads.
 
 mod allocations;
+mod census;
 mod classes;
 mod comparison;
 mod duplicates;
@@ -26,6 +27,7 @@ mod views;
 
 use std::path::Path;
 
+pub use census::{Census, CensusDiff, KindDiff};
 pub use comparison::{Comparison, compare, compare_by};
 pub use export::Exported;
 pub use filters::SummaryFilter;

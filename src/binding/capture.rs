@@ -144,16 +144,20 @@ impl SnapshotText {
 #[napi]
 pub fn heap_snapshot_text(env: Env, expose_internals: bool, expose_numeric_values: bool) -> napi::Result<SnapshotText> {
     guard(env, "heapSnapshotText", || {
-        let options = TakeOptions { expose_internals, expose_numeric_values };
-        let walk = Walk { options, deadline: None, release_object_ids: false };
-        let (pipeline, writing) = Pipeline::new(false, None);
-        let stored = on_writer_thread(move || {
-            let (store, _) = writing.run(ChunkStore::default(), &Progress::default())?;
-            store.finish()
-        })?;
-        walk_into(Some(pipeline), &walk);
-        Ok(SnapshotText { chunks: stored()? })
+        Ok(SnapshotText { chunks: take_text(TakeOptions { expose_internals, expose_numeric_values })? })
     })
+}
+
+/// A snapshot's text, all of it, compressed in memory.
+pub(super) fn take_text(options: TakeOptions) -> Result<StoredChunks> {
+    let walk = Walk { options, deadline: None, release_object_ids: false };
+    let (pipeline, writing) = Pipeline::new(false, None);
+    let stored = on_writer_thread(move || {
+        let (store, _) = writing.run(ChunkStore::default(), &Progress::default())?;
+        store.finish()
+    })?;
+    walk_into(Some(pipeline), &walk);
+    stored()
 }
 
 /// Gives the process back the speed that snapshots have taken from it.

@@ -97,6 +97,13 @@ pub struct LeakVerdict {
     pub time_to_limit_ms: Option<f64>,
 }
 
+/// Used bytes of one of V8's spaces.
+#[napi(object, object_from_js = false)]
+pub struct SpaceSize {
+    pub name: String,
+    pub used: f64,
+}
+
 /// One thing to tell: `event` names which of the others is there.
 #[napi(object, object_from_js = false)]
 pub struct DetectorMessage {
@@ -150,6 +157,16 @@ impl GcDetector {
                 let _ = env.remove_env_cleanup_hook(hook);
             }
             Ok(())
+        })
+    }
+
+    /// What each of V8's spaces held after the last full collection; empty until one has come after the first call.
+    #[napi]
+    pub fn spaces(&self, env: Env) -> napi::Result<Vec<SpaceSize>> {
+        guard(env, "GcDetector.spaces", || {
+            let running = self.running.borrow();
+            let sizes = running.as_ref().map(|running| running.watch.space_sizes()).unwrap_or_default();
+            Ok(sizes.into_iter().map(|(name, used)| SpaceSize { name, used: used as f64 }).collect())
         })
     }
 

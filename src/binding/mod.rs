@@ -11,6 +11,7 @@
 
 mod allocations;
 mod capture;
+mod census;
 mod filters;
 mod foreign;
 #[cfg(target_os = "linux")]

@@ -4,11 +4,11 @@
 //! size, and another thread is woken unless it has been already.
 
 mod ring;
+mod spaces;
 
 use std::{
-    ffi::{CStr, c_char, c_int, c_void},
+    ffi::{c_int, c_void},
     panic::{AssertUnwindSafe, catch_unwind},
-    ptr::NonNull,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
@@ -22,6 +22,7 @@ use super::{
 };
 use crate::error::{Code, Error, Result};
 use ring::{Ring, WORDS};
+use spaces::{GetSpace, Spaces};
 
 /// One collection, as the two callbacks saw it. Sizes in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,8 +87,9 @@ struct Shared {
     ring: Ring,
     origin: Instant,
     get_statistics: extern "C" fn(*mut c_void, *mut [u64; ROOM]),
-    get_space: Option<extern "C" fn(*mut c_void, *mut [u64; ROOM], usize) -> bool>,
+    get_space: Option<GetSpace>,
     new_space: usize,
+    spaces: Spaces,
     /// Collections can nest (a young one inside a full one's prologue, or one that a callback causes).
     depth: AtomicUsize,
     open: [Before; NESTED],
@@ -121,6 +123,9 @@ mod field {
 /// `space_used_size_` of HeapSpaceStatistics; word 0 is the name.
 const SPACE_USED: usize = 2;
 
+/// V8's GCType of a full collection.
+const MARK_SWEEP_COMPACT: c_int = 4;
+
 /// Every bit of V8's GCType.
 const ALL_TYPES: c_int = 31;
 
@@ -152,19 +157,17 @@ impl Isolate {
         let get_space = symbols.get_heap_space_statistics.map(|address| {
             // SAFETY: the symbol is `bool v8::Isolate::GetHeapSpaceStatistics(HeapSpaceStatistics*, size_t index)`,
             // non-virtual; the struct is a name and four sizes, for which there is room.
-            unsafe {
-                std::mem::transmute::<*const c_void, extern "C" fn(*mut c_void, *mut [u64; ROOM], usize) -> bool>(
-                    address.0,
-                )
-            }
+            unsafe { std::mem::transmute::<*const c_void, GetSpace>(address.0) }
         });
-        let new_space = get_space.and_then(|get| find_new_space(self.raw, get));
+        let spaces = get_space.map(|get| Spaces::find(self.raw.as_ptr(), get)).unwrap_or_default();
+        let new_space = spaces.index("new_space");
         let shared = Arc::new(Shared {
             ring: Ring::new(),
             origin,
             get_statistics,
             get_space: new_space.and(get_space),
             new_space: new_space.unwrap_or(0),
+            spaces,
             depth: AtomicUsize::new(0),
             open: Default::default(),
             woken: AtomicBool::new(false),
@@ -213,6 +216,12 @@ impl GcWatch {
         let isolate = self.isolate.raw.as_ptr();
         let sizes = self.shared.sizes(isolate);
         self.shared.hand_over(0, self.shared.now(), 0, sizes[field::USED], sizes[field::EXTERNAL], &sizes, isolate);
+    }
+
+    /// Name and used bytes of each of V8's spaces after the last full collection. Empty until one has come after the first call, and where V8
+    /// does not tell.
+    pub fn space_sizes(&self) -> Vec<(String, u64)> {
+        self.shared.spaces.sizes()
     }
 }
 
@@ -325,6 +334,9 @@ extern "C" fn epilogue(isolate: *mut c_void, gc_type: c_int, flags: c_int, data:
     let kind = u64::from(gc_type.cast_unsigned()) | u64::from(flags.cast_unsigned()) << 32;
     let (used, external) = (before.used.load(Ordering::Relaxed), before.external.load(Ordering::Relaxed));
     shared.hand_over(kind, at, at.saturating_sub(before.at.load(Ordering::Relaxed)), used, external, &sizes, isolate);
+    if let Some(get) = shared.get_space.filter(|_| gc_type == MARK_SWEEP_COMPACT) {
+        shared.spaces.take(isolate, get);
+    }
 }
 
 fn unpack(record: &[u64; WORDS]) -> GcRecord {
@@ -364,22 +376,6 @@ fn check_layout(found: &[u64; ROOM], known: KnownStatistics) -> Result<()> {
         Code::Unavailable,
         "this V8 lays out its heap statistics in a way that heaprs does not know, so sizes can't be taken in its GC callbacks",
     ))
-}
-
-/// The index of the space called "new_space".
-fn find_new_space(
-    isolate: NonNull<c_void>,
-    get: extern "C" fn(*mut c_void, *mut [u64; ROOM], usize) -> bool,
-) -> Option<usize> {
-    (0..16).find(|&index| {
-        let mut space = [0; ROOM];
-        if !get(isolate.as_ptr(), &raw mut space, index) || space[0] == 0 {
-            return false;
-        }
-        // SAFETY: V8 has filled in a space's statistics, whose first word is its name, a C string constant of V8.
-        let name = unsafe { CStr::from_ptr(space[0] as usize as *const c_char) };
-        name == c"new_space"
-    })
 }
 
 #[cfg(test)]
