@@ -201,6 +201,8 @@ export interface CaptureRequest {
   timeoutMs?: number
   exposeInternals: boolean
   exposeNumericValues: boolean
+  /** Contents of strings stay out of the file: "contents", with keys of dictionaries: "names". */
+  redact?: string
   /** Forget the object ids afterwards. */
   releaseObjectIds: boolean
   /** A file that `node:v8` has written instead, where V8's symbols can't be used; it is removed in any case. */
@@ -460,6 +462,29 @@ export declare function openHeapInput(input: HeapInput, maxMemory: number | unde
 
 /** Looks at this process, on a thread of its own. */
 export declare function prepareFork(task: Task): Promise<PreparedFork>
+
+/** What to copy; `lib/redact.js` has checked and completed it. */
+export interface RedactRequest {
+  input: string
+  output: string
+  /** "contents" or "names". */
+  redact: string
+  keepNumbers: boolean
+  compress: boolean
+  overwrite: boolean
+  minFreeDisk: number
+}
+
+/** Copies a snapshot without what its strings say. */
+export declare function redactSnapshot(request: RedactRequest, task: Task): Promise<RedactSummary>
+
+/** What became of it, in bytes. */
+export interface RedactSummary {
+  fileBytes: number
+  snapshotBytes: number
+  nodes: number
+  edges: number
+}
 
 /** Gives the process back the speed that snapshots have taken from it. */
 export declare function releaseObjectIds(): void

@@ -852,6 +852,7 @@ module.exports.nextSequence = nativeBinding.nextSequence
 module.exports.openHeapFile = nativeBinding.openHeapFile
 module.exports.openHeapInput = nativeBinding.openHeapInput
 module.exports.prepareFork = nativeBinding.prepareFork
+module.exports.redactSnapshot = nativeBinding.redactSnapshot
 module.exports.releaseObjectIds = nativeBinding.releaseObjectIds
 module.exports.reportHeap = nativeBinding.reportHeap
 module.exports.unavailableFeatures = nativeBinding.unavailableFeatures

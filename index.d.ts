@@ -112,6 +112,47 @@ export function getHeapSnapshot(options?: HeapSnapshotOptions): Readable
  */
 export function captureHeapSnapshot(options?: CaptureOptions): Promise<CaptureResult>
 
+/**
+ * Copies a snapshot without what its strings say, for showing it to others.
+ *
+ * What goes: the contents of strings, regular expressions and numbers, source text, queries and fragments of URLs in script names, the
+ * attributes of DOM elements. In place of a text stands another of its length, the same wherever it was the same. What stays: the graph,
+ * ids, sizes; names of properties, classes, functions, variables and script files. Every number of an analysis is the same; only that
+ * a string made by concatenation equals a plain one can't be told any more. One pass, in memory for a byte a string and a bit an id.
+ *
+ * With `names`, property names of objects that are used as dictionaries go, too: those of objects that V8 keeps as hash tables, and
+ * those that belong to one object alone and to no function, class or variable besides. Plain objects may then change their class.
+ *
+ * @param input A `.heapsnapshot` or `.heaptimeline`, plain or gzipped.
+ * @param output A new file, of mode 0600; it appears when it is complete.
+ */
+export function redactSnapshot(input: string, output: string, options?: RedactOptions): Promise<RedactResult>
+
+export interface RedactOptions {
+  /** Property names of objects used as dictionaries, too. Default false. */
+  names?: boolean
+  /** Keep the numbers of a file that was taken with `exposeNumericValues`. Default false. */
+  keepNumbers?: boolean
+  /** gzip. Default: true when `output` ends in `.gz`. */
+  compress?: boolean
+  /** Replace an existing output. Default false: `ERR_HEAPRS_FILE_EXISTS`. */
+  overwrite?: boolean
+  /** Stop below this many free bytes on the disk. Default 0. */
+  minFreeDisk?: number
+  signal?: AbortSignal
+  /** `done` in bytes of text. */
+  onProgress?: (progress: { phase: string; done: number; total: number }) => void
+}
+
+export interface RedactResult {
+  file: string
+  fileBytes: number
+  /** Bytes of text, before compression. */
+  snapshotBytes: number
+  nodes: number
+  edges: number
+}
+
 export interface CaptureOptions extends HeapSnapshotOptions {
   /** Where to. Default: a generated name (see {@link writeHeapSnapshot}) in `directory`. */
   file?: string
@@ -129,7 +170,12 @@ export interface CaptureOptions extends HeapSnapshotOptions {
    * of a pause of about a tenth of V8's own. Default false.
    */
   comparableIds?: boolean
-  /** Not there yet: anything but `false` rejects with `ERR_HEAPRS_UNAVAILABLE`. A snapshot holds the strings of the heap, secrets too. */
+  /**
+   * A snapshot holds what the strings of the heap say: passwords, tokens, people's data, source text. With `true` none of it reaches the
+   * file, nor do numbers unless `exposeNumericValues` asks for them; names of properties, classes, functions, variables and script files
+   * stay, and so does every number of an analysis (see {@link redactSnapshot}). `'names'`: nor do property names of objects that are used
+   * as dictionaries. Default false.
+   */
   redact?: boolean | 'names'
   /** Not there yet: rejects with `ERR_HEAPRS_UNAVAILABLE`. */
   quota?: { maxFiles?: number; maxBytes?: number }

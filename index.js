@@ -3,6 +3,7 @@
 
 const { writeHeapSnapshot, getHeapSnapshot, captureHeapSnapshot, releaseObjectIds, forkSupport } = require('./lib/capture.js');
 const { Snapshot, compareSnapshots, openSnapshot } = require('./lib/snapshot.js');
+const { redactSnapshot } = require('./lib/redact.js');
 const { LeakDetector } = require('./lib/detector.js');
 const { Report, analyze } = require('./lib/report.js');
 
@@ -11,6 +12,7 @@ module.exports = {
   getHeapSnapshot,
   captureHeapSnapshot,
   releaseObjectIds,
+  redactSnapshot,
   forkSupport,
   LeakDetector,
   openSnapshot,

@@ -100,6 +100,8 @@ function places(directory) {
     'ForeignSnapshot.written thread': () => received((f) => f.end()),
     'ForeignSnapshot.write': () => received((f) => f.write(Buffer.from('{}')) && f.end()),
     'ForeignSnapshot.end': () => received((f) => f.end()),
+    redactSnapshot: () => binding.redactSnapshot({ input: file, output: path.join(directory, 'redacted'), redact: 'names', keepNumbers: false, compress: false, overwrite: true, minFreeDisk: 0 }, task()),
+    'redactSnapshot thread': () => binding.redactSnapshot({ input: file, output: path.join(directory, 'redacted'), redact: 'names', keepNumbers: false, compress: false, overwrite: true, minFreeDisk: 0 }, task()),
     GcDetector: detector,
     'GcDetector.start': () => started((d) => d.stop()),
     'GcDetector.stop': () => started((d) => d.stop()),

@@ -91,6 +91,13 @@ const COMMANDS = {
     options: { output: { type: 'string', short: 'o' }, overwrite: { type: 'boolean' } },
     run: exportColumns
   },
+  redact: {
+    usage: 'redact IN OUT [--names] [--numbers] [--overwrite] [--json]',
+    summary: 'a copy without what strings say: same graph, same sizes; --names: nor keys of dictionaries',
+    operands: ['IN', 'OUT'],
+    options: { names: { type: 'boolean' }, numbers: { type: 'boolean' }, overwrite: { type: 'boolean' } },
+    run: redact
+  },
   capture: {
     usage: 'capture PID [-o FILE] [--overwrite] [--timeout SECONDS] [--port N] [--json]',
     summary: 'a snapshot of a running Node.js process, through its inspector (which it opens and closes again)',
@@ -232,6 +239,13 @@ async function exportColumns({ file, values, call }) {
     print(values.json ? json({ file, ...done }) : `${done.files.length} files, ${bytes(done.bytes)}, in ${done.directory}`);
     return 0;
   });
+}
+
+async function redact({ file, other, values, call }) {
+  const { names, numbers: keepNumbers, overwrite } = values;
+  const done = await require('..').redactSnapshot(file, other, { ...call, names, keepNumbers, overwrite });
+  print(values.json ? json(done) : `${done.file}: ${bytes(done.fileBytes)}, ${done.nodes} nodes`);
+  return 0;
 }
 
 /** What a FILE of the command line stands for. */

@@ -11,6 +11,7 @@ const { begin } = require('./in-flight.js');
 const { defaultName, diagnosticDir, inDirectory } = require('./naming.js');
 const { native } = require('./native.js');
 const { debuggerAttached, keepObjectIds, releaseObjectIds } = require('./object-ids.js');
+const { redactionName } = require('./redact.js');
 const { runTask, taskOptions } = require('./task.js');
 const check = require('./validate.js');
 
@@ -25,7 +26,7 @@ const captureOptions = {
   directory: check.path,
   mode: check.oneOf('auto', 'fork', 'inline'),
   compress: check.boolean,
-  redact: notYet('redact', check.oneOf(true, false, 'names')),
+  redact: check.oneOf(true, false, 'names'),
   comparableIds: check.boolean,
   overwrite: check.boolean,
   quota: notYet('quota', (name, value) => check.options(value, { maxFiles: check.integer(1), maxBytes: check.integer(1) }, name)),
@@ -131,6 +132,7 @@ async function capture(options) {
       minFreeDisk: options.minFreeDisk ?? 256 * 1024 * 1024,
       exposeInternals: options.exposeInternals ?? false,
       exposeNumericValues: options.exposeNumericValues ?? false,
+      redact: redactionName(options.redact),
       releaseObjectIds: !comparableIds && !debuggerAttached(),
       timeoutMs: Math.max(1, timeoutMs - (performance.now() - start)),
     });

@@ -140,6 +140,14 @@ impl Error {
     }
 }
 
+impl Error {
+    /// What a reader or writer failed with: an error of ours that came through it keeps its code.
+    pub fn own_or_io(error: &io::Error, doing: &str) -> Self {
+        let own = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()).cloned();
+        own.unwrap_or_else(|| Error { file: None, ..Error::io(error, doing, "") })
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)?;

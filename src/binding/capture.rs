@@ -19,6 +19,7 @@ use napi_derive::napi;
 
 use super::{
     guard::{catch, guard},
+    redact::redaction,
     task::{self, Task},
 };
 use crate::{
@@ -28,6 +29,7 @@ use crate::{
     error::{Code, Error, Result},
     progress::Progress,
     service,
+    snapshot::Redaction,
     v8::{self, Feature, Isolate, TakeOptions},
 };
 
@@ -41,6 +43,8 @@ pub struct CaptureRequest {
     pub timeout_ms: Option<f64>,
     pub expose_internals: bool,
     pub expose_numeric_values: bool,
+    /// Contents of strings stay out of the file: "contents", with keys of dictionaries: "names".
+    pub redact: Option<String>,
     /// Forget the object ids afterwards.
     pub release_object_ids: bool,
     /// A file that `node:v8` has written instead, where V8's symbols can't be used; it is removed in any case.
@@ -171,6 +175,7 @@ pub(super) struct Job {
     pub(super) target: Target,
     source: Option<tempfile::TempPath>,
     pub(super) compress: bool,
+    pub(super) redaction: Option<Redaction>,
     pub(super) walk: Walk,
 }
 
@@ -184,6 +189,7 @@ impl Job {
             target: Target::create(Path::new(&request.file), options)?,
             source,
             compress: request.compress,
+            redaction: redaction(request.redact.as_deref(), request.expose_numeric_values)?,
             walk: Walk {
                 options: TakeOptions {
                     expose_internals: request.expose_internals,
@@ -204,11 +210,11 @@ impl Job {
             None => {
                 v8::unavailable(Feature::Snapshot).map_or(Ok(()), |why| Err(Error::new(Code::Unavailable, why)))?;
                 let (pipeline, writing) = Pipeline::new(compress, self.walk.deadline);
-                Ok((Some(pipeline), writing))
+                Ok((Some(pipeline), writing.redacted(self.redaction)))
             }
             Some(path) => {
                 let file = File::open(path).map_err(|e| Error::io(&e, "read the snapshot that V8 wrote", path))?;
-                Ok((None, Writing::from_file(file, compress, self.walk.deadline)))
+                Ok((None, Writing::from_file(file, compress, self.walk.deadline).redacted(self.redaction)))
             }
         }
     }

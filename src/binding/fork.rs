@@ -57,10 +57,11 @@ impl PreparedFork {
         let prepared = self.prepared.take();
         let (target, writing, pause) = guard(*env, "PreparedFork.start", || {
             let prepared = prepared.ok_or_else(|| Error::new(Code::Closed, "a prepared fork serves one fork"))?;
-            let Job { target, compress, walk, .. } = Job::new(request)?;
+            let Job { target, compress, redaction, walk, .. } = Job::new(request)?;
             let options = ForkOptions { take: walk.options, comparable_ids, ignore_memory, deadline: walk.deadline };
             let forked = prepared.fork(options)?;
-            Ok((target, Writing::from_child(forked.text, compress, walk.deadline), forked.pause))
+            let writing = Writing::from_child(forked.text, compress, walk.deadline).redacted(redaction);
+            Ok((target, writing, forked.pause))
         })?;
         task::run(env, "PreparedFork.write", task, move |progress| {
             let (file_bytes, summary) = finish_file(writing, target, None, progress)?;

@@ -18,6 +18,7 @@ mod foreign;
 mod fork;
 mod guard;
 mod leak;
+mod redact;
 mod report;
 mod rows;
 mod snapshot;

@@ -16,6 +16,7 @@ use crate::{
     error::{Code, Error, Result},
     progress::Progress,
     service,
+    snapshot::Redaction,
     v8::TakeOptions,
 };
 
@@ -32,6 +33,8 @@ pub struct DumpRequest {
     pub take: TakeOptions,
     /// Fork even where memory looks too short for it (mode `'fork'`, as opposed to `'auto'`).
     pub ignore_memory: bool,
+    /// What of it must not reach the file.
+    pub redaction: Option<Redaction>,
     /// When to give up.
     pub deadline: Option<Instant>,
 }
@@ -81,14 +84,14 @@ pub fn dump_by_fork(
     let start = Instant::now();
     let target = Target::create(&request.file, request.target.clone())?;
     prepared.is_quiet_within(spin);
-    let DumpRequest { compress, take, ignore_memory, deadline, .. } = *request;
+    let DumpRequest { compress, take, redaction, ignore_memory, deadline, .. } = *request;
     let forked = prepared.fork(ForkOptions { take, comparable_ids: false, ignore_memory, deadline })?;
     let pause = start.elapsed();
     let handle = DumpHandle { state: Arc::default(), progress: Progress::default() };
     let theirs = handle.clone();
     service::spawn_thread("write", move || {
         let result = caught(|| {
-            let writing = Writing::from_child(forked.text, compress, deadline);
+            let writing = Writing::from_child(forked.text, compress, deadline).redacted(redaction);
             let written = write_file(writing, target, &theirs.progress)?;
             Ok(written.into_dump(true, pause, start))
         });
@@ -101,13 +104,13 @@ pub fn dump_by_fork(
 /// Walks this thread's heap in this call, and returns when the file is complete. `release_object_ids` gives allocation its speed back.
 pub fn dump_inline(request: &DumpRequest, release_object_ids: bool) -> Result<DumpSummary> {
     let start = Instant::now();
-    let DumpRequest { compress, take: options, deadline, .. } = *request;
+    let DumpRequest { compress, take: options, redaction, deadline, .. } = *request;
     let target = Target::create(&request.file, request.target.clone())?;
     let (pipeline, writing) = Pipeline::new(compress, deadline);
     let (sender, receiver) = mpsc::channel();
     service::spawn_thread("write", move || {
         // Refused only when the caller has gone, which it does not before it has the result.
-        let _ = sender.send(caught(|| write_file(writing, target, &Progress::default())));
+        let _ = sender.send(caught(|| write_file(writing.redacted(redaction), target, &Progress::default())));
     })?;
     let pause = OnceLock::new();
     Walk { options, deadline, release_object_ids }.run(pipeline, &pause);
@@ -183,6 +186,7 @@ mod tests {
             compress: false,
             take: TakeOptions::default(),
             ignore_memory: false,
+            redaction: None,
             deadline: None,
         };
         assert_eq!(dump_inline(&request, true).unwrap_err().code, Code::Unavailable);

@@ -59,7 +59,7 @@ pub(super) fn parse(text: &mut Text, budget: &mut Budget, threads: usize) -> Res
 }
 
 /// Reads on to the header. What stands before it is JSON of some kind, no more is known.
-fn find_header(text: &mut Text) -> Result<Header> {
+pub(super) fn find_header(text: &mut Text) -> Result<Header> {
     let not_a_snapshot = |mut e: Error| {
         if e.code == Code::Corrupt {
             e.code = Code::NotASnapshot;
@@ -90,7 +90,7 @@ fn find_header(text: &mut Text) -> Result<Header> {
 }
 
 /// A key and the colon behind it. Keys of interest have no escapes.
-fn key(text: &mut Text) -> Result<Vec<u8>> {
+pub(super) fn key(text: &mut Text) -> Result<Vec<u8>> {
     if text.token()? != b'"' {
         return Err(text.error(Code::Corrupt, "expected a key in quotes"));
     }

@@ -137,9 +137,7 @@ struct InputError(io::Error);
 
 fn read_error(error: &io::Error) -> Error {
     if let Some(InputError(e)) = error.get_ref().and_then(|e| e.downcast_ref()) {
-        let mut error = Error::io(e, "read the snapshot", "");
-        error.file = None;
-        return error;
+        return Error::own_or_io(e, "read the snapshot");
     }
     match error.kind() {
         io::ErrorKind::UnexpectedEof => Error::new(Code::Truncated, "the file ends inside its gzip stream"),
