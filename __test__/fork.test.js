@@ -211,6 +211,7 @@ test('when the process is killed, the child ends and no file gets its final name
     fill(100_000);
     const { child } = await begun({ mode: 'fork' });
     fs.rmSync('x.heapsnapshot', { force: true });
+    process.kill(Number(child), 'SIGSTOP');   // even one that can hear nothing
     fs.writeSync(1, child);
     process.kill(process.pid, 'SIGKILL');`, { cwd: directory });
   assert.strictEqual(killed.signal, 'SIGKILL');
@@ -399,6 +400,38 @@ test('where memory is too short for a fork, auto says so', { skip: skip || (spaw
   const { mode, fallbackReason } = result.json();
   assert.strictEqual(mode, 'inline');
   assert.match(fallbackReason, /would need up to \d+ MB and \d+ MB are left under the limit of address space/);
+});
+
+// Version 1 of control groups, where tests run as root on a machine of their own.
+const GROUPS = '/sys/fs/cgroup/memory';
+const group = path.join(GROUPS, `heaprs-test-${process.pid}`);
+const noGroups = () => {
+  try {
+    fs.mkdirSync(group);
+    fs.rmdirSync(group);
+    return false;
+  } catch {
+    return 'needs the right to make a control group';
+  }
+};
+
+test('a control group\'s limit ends the capture, not the app', { skip: skip || noGroups() }, async (t) => {
+  fs.mkdirSync(group);
+  t.after(() => fs.rmdirSync(group));
+  fs.writeFileSync(path.join(group, 'memory.limit_in_bytes'), String(320 << 20));
+  fine(await program(t, `
+    const [group, groups] = process.argv.slice(1);
+    fs.writeFileSync(group + '/cgroup.procs', String(process.pid));
+    fill(600_000);
+    for (const mode of ['fork', 'auto', 'inline']) {
+      const error = await capture({ mode }).catch((e) => e);
+      assert.strictEqual(error.code, 'ERR_HEAPRS_MEMORY_BUDGET', mode + ' ' + error.stack);
+      assert.match(error.message, /control group/);
+      assert.deepStrictEqual([children(), fs.readdirSync('.')], [[], []]);
+    }
+    assert.match(fs.readFileSync(group + '/memory.oom_control', 'utf8'), /oom_kill 0/);
+    fs.writeFileSync(groups + '/cgroup.procs', String(process.pid));
+    console.log('fine');`, { args: [group, GROUPS] }));
 });
 
 test('without V8\'s symbols a fork is refused with the reason', async () => {

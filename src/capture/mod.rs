@@ -8,6 +8,8 @@ mod dump;
 #[cfg(target_os = "linux")]
 mod fork;
 mod header;
+#[cfg(target_os = "linux")]
+mod memory;
 mod pipeline;
 mod store;
 mod target;

@@ -7,6 +7,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+#[cfg(target_os = "linux")]
+use super::memory;
 use super::{Pipeline, timeout};
 use crate::{
     error::{Code, Error, Result},
@@ -40,7 +42,18 @@ impl Walk {
         let isolate = Isolate::current(Feature::Snapshot)?;
         let late = || self.deadline.is_some_and(|d| Instant::now() >= d);
         let go_on = || if late() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
-        let snapshot = isolate.take_heap_snapshot(self.options, &mut |_, _| go_on());
+        #[cfg(target_os = "linux")]
+        let (mut watch, mut shortage) = (memory::Watch::new(isolate.estimate_heap().ok()), None);
+        let snapshot = isolate.take_heap_snapshot(self.options, &mut |_, _| {
+            #[cfg(target_os = "linux")]
+            if let Some(why) = watch.shortage() {
+                shortage = Some(why);
+                return ControlFlow::Break(());
+            }
+            go_on()
+        });
+        #[cfg(target_os = "linux")]
+        let snapshot = shortage.map_or(snapshot, Err);
         let result = snapshot.and_then(|snapshot| {
             snapshot.serialize(&mut |text| {
                 go_on()?;

@@ -5,7 +5,6 @@
 //! never makes a file of it. No JavaScript runs in any of this, so that it also works inside V8's interrupts and near-heap-limit callbacks.
 
 mod frames;
-mod memory;
 mod supervise;
 mod text;
 
@@ -19,6 +18,7 @@ use std::{
 pub use text::ForkedText;
 
 use crate::{
+    capture::memory,
     error::{Code, Error, Result},
     os,
     snapshot::FORK_MARK,

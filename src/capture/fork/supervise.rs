@@ -9,8 +9,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::memory;
 use crate::{
+    capture::memory,
     error::{Code, Error, Result},
     os::{self, Child, ChildEnd, ChildState},
     service::{self, Lease},

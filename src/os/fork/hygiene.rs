@@ -14,6 +14,9 @@ pub struct ChildPipe(RawFd);
 /// Both pipes get descriptors from here on where the limit allows: finalizers of addons may close low ones.
 const HIGH: RawFd = 900;
 
+/// By the kernel's headers: which signal announces that a descriptor is ready.
+const F_SETSIG: libc::c_int = 10;
+
 /// Signals that reach a whole process group or that an app gives a meaning of its own; the child must outlast them, since the app may.
 const IGNORED: [libc::c_int; 11] = [
     libc::SIGINT,
@@ -109,11 +112,13 @@ fn raise(fd: RawFd) -> RawFd {
     fd
 }
 
-/// The kernel sends SIGIO, which ends this process, when the other end of `alive` closes: at the latest with the parent.
+/// The kernel sends SIGKILL to this process when the other end of `alive` closes: at the latest with the parent.
 fn watch_parent(alive: RawFd) {
     // SAFETY: calls on a descriptor of ours; `poll` gets one entry and a count of one.
     unsafe {
         libc::fcntl(alive, libc::F_SETOWN, libc::getpid());
+        // Instead of SIGIO, which a stopped process would not hear.
+        libc::fcntl(alive, F_SETSIG, libc::SIGKILL);
         libc::fcntl(alive, libc::F_SETFL, libc::O_ASYNC);
     }
 }

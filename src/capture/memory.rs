@@ -1,8 +1,10 @@
-//! Whether memory allows a fork, and when a child has to go because it no longer does.
+//! Whether memory allows a fork, and when a walk has to end, in a child or in this process, because it no longer does.
+
+use std::time::{Duration, Instant};
 
 use crate::{
     error::{Code, Error, Result},
-    os::MemoryRoom,
+    os::{self, MemoryRoom},
     v8::HeapEstimate,
 };
 
@@ -15,7 +17,11 @@ const SLACK: u64 = 32 << 20;
 /// Checks a fork beforehand; returns what the child may map beyond what it inherits.
 ///
 /// The child's collector writes to most pages of the heap, which copies them; V8's structures come on top.
-pub(super) fn plan(heap: Option<HeapEstimate>, room: Option<MemoryRoom>, ignore: bool) -> Result<Option<u64>> {
+pub(in crate::capture) fn plan(
+    heap: Option<HeapEstimate>,
+    room: Option<MemoryRoom>,
+    ignore: bool,
+) -> Result<Option<u64>> {
     let (Some(heap), Some(room)) = (heap, room) else { return Ok(None) };
     let needed = heap.used + heap.nodes * BYTES_PER_NODE + SLACK;
     let usable = room.free.saturating_sub(reserve(room));
@@ -34,7 +40,7 @@ pub(super) fn plan(heap: Option<HeapEstimate>, room: Option<MemoryRoom>, ignore:
 }
 
 /// Why the child has to go: memory has become short for everybody.
-pub(super) fn shortage(room: MemoryRoom) -> Option<Error> {
+pub(in crate::capture) fn shortage(room: MemoryRoom) -> Option<Error> {
     (room.free < reserve(room)).then(|| {
         Error::new(
             Code::MemoryBudget,
@@ -48,8 +54,47 @@ pub(super) fn shortage(room: MemoryRoom) -> Option<Error> {
 }
 
 /// Whether memory is so short that it has to be looked at often.
-pub(super) fn is_tight(room: MemoryRoom) -> bool {
+pub(in crate::capture) fn is_tight(room: MemoryRoom) -> bool {
     room.free < reserve(room).saturating_mul(8)
+}
+
+/// Looks at memory now and then, while this process walks its own heap.
+pub(in crate::capture) struct Watch {
+    looked: Instant,
+    /// Bytes of heap: what V8's tables may take in one step, between two calls.
+    heap: u64,
+}
+
+/// How often.
+const INTERVAL: Duration = Duration::from_millis(10);
+
+impl Watch {
+    pub(in crate::capture) fn new(heap: Option<HeapEstimate>) -> Self {
+        Watch { looked: Instant::now(), heap: heap.map_or(0, |heap| heap.used) }
+    }
+
+    /// Why the walk has to end, before the system ends the process. Cheap enough for every call of V8's.
+    pub(in crate::capture) fn shortage(&mut self) -> Option<Error> {
+        if self.looked.elapsed() < INTERVAL {
+            return None;
+        }
+        self.looked = Instant::now();
+        os::memory_room().and_then(|room| inline_shortage(room, self.heap))
+    }
+}
+
+/// V8's tables double as they grow, and asks no more once it has walked the heap: `step` bytes must be there at any time.
+fn inline_shortage(room: MemoryRoom, step: u64) -> Option<Error> {
+    (room.free < reserve(room) / 2 + step).then(|| {
+        Error::new(
+            Code::MemoryBudget,
+            format!(
+                "the snapshot was given up before the process ran out of memory: only {} MB are left under {}",
+                room.free >> 20,
+                room.by
+            ),
+        )
+    })
 }
 
 /// What stays untouched: a sixteenth, within bounds.
@@ -83,5 +128,7 @@ mod tests {
         assert_eq!(shortage(room(20, 512)).unwrap().code, Code::MemoryBudget);
         assert!(shortage(room(40, 512)).is_none() && is_tight(room(40, 512)));
         assert!(!is_tight(room(400, 512)));
+        assert!(inline_shortage(room(15, 512), 0).is_some() && inline_shortage(room(20, 512), 0).is_none());
+        assert!(inline_shortage(room(100, 512), 90 * MB).is_some());
     }
 }
