@@ -11,6 +11,7 @@ const node = {
   clearInterval: 'readonly',
   clearTimeout: 'readonly',
   console: 'readonly',
+  fetch: 'readonly',
   gc: 'readonly',
   performance: 'readonly',
   process: 'readonly',

@@ -42,3 +42,21 @@ expectNoLeak(async () => {}, { rounds: 20, warmup: 5, allow: ['Job'] }).catch((e
 })
 // @ts-expect-error no such option
 expectNoLeak(() => {}, { round: 1 })
+
+// The sub-paths.
+import memwatch = require('heaprs/memwatch')
+import heapdump = require('heaprs/heapdump')
+memwatch.on('leak', (info) => {
+  const start: Date = info.start
+  console.log(start, info.growth, info.reason, info.report.suspects[0]?.className)
+})
+memwatch.on('stats', (stats) => console.log(stats.usage_trend + stats.num_full_gc))
+// @ts-expect-error memwatch has no such event
+memwatch.on('gc', () => {})
+memwatch.gc()
+const diff = new memwatch.HeapDiff().end()
+console.log(diff.change.details[0]?.['+'], diff.before.nodes, diff.after.time.getTime())
+const written: boolean = heapdump.writeSnapshot('a.heapsnapshot', (error, filename) => console.log(error?.message, filename?.length))
+heapdump.writeSnapshot((error) => console.log(written, error))
+// @ts-expect-error a name is text
+heapdump.writeSnapshot(5)

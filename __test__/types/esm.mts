@@ -59,3 +59,20 @@ try {
   const unknown: HeaprsErrorCode = 'ERR_HEAPRS_WHATEVER'
   console.log(known, unknown, file, offset)
 }
+
+// The sub-paths, with the peers' own types.
+import { register } from 'heaprs/prometheus'
+import { instrument } from 'heaprs/otel'
+import heapdump from 'heaprs/heapdump'
+import memwatch from 'heaprs/memwatch'
+import { metrics } from '@opentelemetry/api'
+
+const registry = { registerMetric(_metric: unknown) {}, removeSingleMetric(_name: string) {} }
+const registration = register(registry, { prefix: 'app_', detector: { sensitivity: 'low' } })
+console.log(registration.detector.running)
+registration.dispose()
+// @ts-expect-error there is no such option
+register(registry, { prefixes: 'a' })
+instrument({ meter: metrics.getMeter('app'), detector: registration.detector }).dispose()
+heapdump.writeSnapshot()
+memwatch.gc()
