@@ -24,8 +24,8 @@ export interface OtelMeter {
   createObservableGauge(name: string, options?: object): unknown
   createObservableCounter(name: string, options?: object): unknown
   createObservableUpDownCounter(name: string, options?: object): unknown
-  addBatchObservableCallback(callback: (result: never) => void, observables: never[]): void
-  removeBatchObservableCallback(callback: (result: never) => void, observables: never[]): void
+  addBatchObservableCallback(callback: any, observables: any[]): void
+  removeBatchObservableCallback(callback: any, observables: any[]): void
 }
 
 export interface OtelOptions {

@@ -66,8 +66,9 @@ import { instrument } from 'heaprs/otel'
 import heapdump from 'heaprs/heapdump'
 import memwatch from 'heaprs/memwatch'
 import { metrics } from '@opentelemetry/api'
+import { Registry } from 'prom-client'
 
-const registry = { registerMetric(_metric: unknown) {}, removeSingleMetric(_name: string) {} }
+const registry = new Registry()
 const registration = register(registry, { prefix: 'app_', detector: { sensitivity: 'low' } })
 console.log(registration.detector.running)
 registration.dispose()
