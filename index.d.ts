@@ -397,8 +397,9 @@ export interface TaskOptions {
   /** At most every 50 ms. `total` is 0 where it is not known. */
   onProgress?: (progress: { phase: string; done: number; total: number }) => void
   /**
-   * Bytes it may take; `ERR_HEAPRS_MEMORY_BUDGET` instead of more. Default: no limit. For a question to an opened snapshot: beyond what the snapshot
-   * takes, by an estimate made before the work.
+   * Bytes it may take; `ERR_HEAPRS_MEMORY_BUDGET`, which names what would be needed, instead of more. Default for opening a snapshot: what the
+   * system, its control group and its limits have free at that moment; about 0.9 of a large file's own size is enough. For a question to an opened
+   * snapshot: beyond what the snapshot takes, by an estimate made before the work; no limit by default.
    */
   maxMemory?: number
 }

@@ -206,16 +206,14 @@ test('close() gives the memory back', { skip: process.platform !== 'linux' }, as
         const open = anon() - before;
         snapshot.close();
         // A large heap is unmapped behind close(), and this machine may be busy.
-        for (let waits = 0; waits < 100 && anon() - before > open / 3; waits++) await new Promise((r) => setTimeout(r, 10));
+        for (let waits = 0; waits < 1000 && anon() - before > open / 4; waits++) await new Promise((r) => setTimeout(r, 10));
         rounds.push({ open, closed: anon() - before });
       }
       console.log(JSON.stringify(rounds));
     })();`, { args: [path.join(directory, 'big')], node: ['--expose-gc'] });
-  // V8's own heap moves meanwhile, and glibc keeps the top of a thread's arena, up to twice the largest block that was freed, for
-  // the next who asks. What must not be: that all of it stays, or that more stays each time.
+  // The big columns are mappings of their own, gone when they are dropped. What is left is V8's own heap, which moves meanwhile, and small
+  // change in the allocator.
   const rounds = result.json();
-  const best = Math.min(...rounds.map(({ open, closed }) => closed / open));
   assert.ok(rounds.every(({ open }) => open > 15), JSON.stringify(rounds));
-  assert.ok(best < 3 / 4, `at best ${best} of the memory is left after close(): ${JSON.stringify(rounds)}`);
-  assert.ok(rounds.at(-1).closed - rounds[0].closed < rounds[0].open * 0.75, `it adds up: ${JSON.stringify(rounds)}`);
+  assert.ok(rounds.every(({ open, closed }) => closed < open / 3), `more than a third is left after close(): ${JSON.stringify(rounds)}`);
 });

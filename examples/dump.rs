@@ -15,7 +15,7 @@ use std::{
 };
 
 use heaprs::{
-    analysis::{Heap, JsString, SummaryQuery, compare, text::utf16_units},
+    analysis::{Heap, JsString, SummaryQuery, compare},
     progress::Progress,
     snapshot::{ReadOptions, Snapshot},
 };
@@ -110,7 +110,7 @@ fn report(heap: &Heap) -> Result<Value, Error> {
 fn units(text: &JsString) -> Value {
     match std::str::from_utf8(text.as_bytes()) {
         Ok(text) => json!(text),
-        Err(_) => json!({ "units": utf16_units(text.as_js_str()).collect::<Vec<u16>>() }),
+        Err(_) => json!({ "units": text.as_js_str().to_utf16() }),
     }
 }
 

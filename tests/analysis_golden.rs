@@ -71,7 +71,7 @@ impl Digest {
     fn of_texts<'a>(texts: impl Iterator<Item = JsStr<'a>>) -> String {
         let mut digest = Digest(0xcbf2_9ce4_8422_2325);
         for text in texts {
-            heaprs::analysis::text::utf16_units(text).for_each(|unit| digest.add(&unit.to_le_bytes()));
+            text.code_units().for_each(|unit| digest.add(&unit.to_le_bytes()));
             digest.add(&[0, 0]);
         }
         digest.text()

@@ -14,6 +14,7 @@ use std::{
 use heaprs::{
     analysis::{Heap, Page},
     error::Code,
+    graph::BYTES_PER_NODE,
     progress::Progress,
     snapshot::{ReadOptions, Snapshot},
 };
@@ -167,6 +168,33 @@ fn a_ladder() {
     let (heap, time) = analyse("ladder", n, edges);
     assert_eq!(heap.node(2 * (n - 1) as u32 + 1).unwrap().dominator, 1);
     assert_like_ordinary("ladder", time);
+}
+
+/// What is allowed bounds all of it: the columns, what is computed from them, and what computing takes.
+#[test]
+fn a_budget_holds_for_the_whole() {
+    let n = size() / 4;
+    let any = move |seed: usize| seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(17) % n;
+    let (text, _) = text(n, |node| [node + 1, any(node), any(node + n)].into_iter().filter(|&to| to < n).collect());
+    let open = |max_memory: u64| {
+        let options =
+            ReadOptions { max_memory: Some(max_memory), beside_each_node: BYTES_PER_NODE, ..ReadOptions::default() };
+        let snapshot = Snapshot::from_bytes(text.as_bytes(), &options, &Progress::default())?;
+        Heap::from_snapshot(snapshot, &Progress::default())
+    };
+    let whole = open(u64::MAX).unwrap();
+    let (own, all) = (whole.snapshot().memory(), whole.memory());
+    assert!(own < all && all < 2 * text.len() as u64, "{own} {all}");
+    for (allowed, enough) in [(own / 2, false), (own, false), (all, false), (2 * all, true)] {
+        match open(allowed) {
+            Ok(heap) => assert!(enough && heap.memory() <= allowed, "{allowed} of {all}"),
+            Err(e) => {
+                assert!(!enough && e.code == Code::MemoryBudget, "{allowed} of {all}: {e}");
+                let needed = e.message.split(' ').find_map(|word| word.parse::<u64>().ok().filter(|&n| n > allowed));
+                assert!(needed.is_some(), "it says how much is needed: {e}");
+            }
+        }
+    }
 }
 
 /// A cancelled analysis ends within 100 ms at any size; a busy machine that builds without optimisation gets more.

@@ -5,7 +5,6 @@ use super::{
     classes::{Classes, key_text},
     matching::{MatchBy, Matching, Sides},
     rows::DiffRow,
-    text::cmp_utf16,
 };
 use crate::{error::Result, progress::Progress};
 
@@ -115,8 +114,8 @@ impl Tally<'_> {
             });
         }
         rows.sort_by(|a, b| {
-            let names = || cmp_utf16(a.name.as_js_str(), b.name.as_js_str());
-            let keys = || cmp_utf16(a.key.as_js_str(), b.key.as_js_str());
+            let names = || a.name.as_js_str().cmp_utf16(b.name.as_js_str());
+            let keys = || a.key.as_js_str().cmp_utf16(b.key.as_js_str());
             b.added_size.cmp(&a.added_size).then_with(names).then_with(keys)
         });
         rows

@@ -5,7 +5,7 @@
 
 use rustc_hash::FxHashMap;
 
-use super::text::{JsString, format_property, utf16_len};
+use super::text::{JsString, format_property};
 use crate::{
     error::Result,
     graph::steps::Steps,
@@ -137,7 +137,7 @@ impl Shapes<'_> {
         }
         let known = &mut self.lengths[string as usize];
         if *known == 0 {
-            let length = utf16_len(JsStr(&format_property(self.snapshot.strings().get(string))));
+            let length = JsStr(&format_property(self.snapshot.strings().get(string))).utf16_len();
             *known = (length + 1).min(255) as u8;
         }
         Ok(u32::from(*known) - 1)

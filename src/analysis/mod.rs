@@ -41,7 +41,7 @@ pub use views::SummaryQuery;
 
 use crate::{
     error::{Code, Error, Result},
-    graph::{Graph, steps::pieces},
+    graph::{self, Graph, steps::pieces},
     progress::Progress,
     snapshot::{ReadOptions, Snapshot},
 };
@@ -82,7 +82,8 @@ pub struct Info {
 impl Heap {
     /// Reads and computes.
     pub fn open(file: &Path, options: &ReadOptions, progress: &Progress) -> Result<Heap> {
-        Heap::from_snapshot(Snapshot::open(file, options, progress)?, progress).map_err(|e| e.with_file(file))
+        let options = ReadOptions { beside_each_node: graph::BYTES_PER_NODE, ..*options };
+        Heap::from_snapshot(Snapshot::open(file, &options, progress)?, progress).map_err(|e| e.with_file(file))
     }
 
     /// Computes everything of a snapshot that was read.

@@ -4,7 +4,7 @@ use rustc_hash::FxHashSet;
 
 use super::{
     interfaces::is_plain,
-    text::{JsString, format_property, utf16_len},
+    text::{JsString, format_property},
 };
 use crate::{
     graph::{DETACHED_PREFIX, DomStates, parse_int},
@@ -49,7 +49,7 @@ fn concatenated(snapshot: &Snapshot, states: &DomStates, node: u32) -> JsString 
         let Some(node) = stack.pop() else { break };
         if snapshot.node_type(node) != NodeType::ConcatenatedString {
             let part = raw(snapshot, states, node);
-            let units = utf16_len(part.as_js_str());
+            let units = part.as_js_str().utf16_len();
             if units > 0 {
                 (length, barren) = (length + units, 0);
                 begun.clear();
@@ -97,7 +97,8 @@ fn plain_object(snapshot: &Snapshot, node: u32) -> JsString {
             .filter(|name| !name.is("__proto__"));
         if let Some(property) = property {
             let text = format_property(property);
-            let length = 2 + [front.as_js_str(), back.as_js_str(), JsStr(&text)].map(utf16_len).iter().sum::<usize>();
+            let length =
+                2 + [front.as_js_str(), back.as_js_str(), JsStr(&text)].map(JsStr::utf16_len).iter().sum::<usize>();
             if !empty(&front) && length > MAX_PROPERTIES {
                 break;
             }

@@ -1,6 +1,6 @@
 //! Owned JavaScript strings: what names are made of.
 
-use std::{borrow::Cow, cmp::Ordering, fmt};
+use std::{borrow::Cow, fmt};
 
 use serde::{Serialize, Serializer};
 
@@ -88,49 +88,6 @@ impl Serialize for JsString {
     }
 }
 
-/// Length in UTF-16 units, as JavaScript counts.
-pub fn utf16_len(text: JsStr<'_>) -> usize {
-    // A character of four bytes is a pair; all others, lone surrogates too, are one unit.
-    text.as_bytes().iter().map(|&b| usize::from(b & 0xc0 != 0x80) + usize::from(b >= 0xf0)).sum()
-}
-
-/// Order by UTF-16 units, as JavaScript's `<`.
-pub fn cmp_utf16(a: JsStr<'_>, b: JsStr<'_>) -> Ordering {
-    let (a, b) = (a.as_bytes(), b.as_bytes());
-    let Some(at) = a.iter().zip(b).position(|(a, b)| a != b) else { return a.len().cmp(&b.len()) };
-    // Back to where the character begins that differs.
-    let start = (0..=at).rev().find(|&i| a[i] & 0xc0 != 0x80 && b[i] & 0xc0 != 0x80).unwrap_or(0);
-    utf16_units(JsStr(&a[start..])).cmp(utf16_units(JsStr(&b[start..])))
-}
-
-/// The UTF-16 units, as JavaScript sees them.
-pub fn utf16_units(text: JsStr<'_>) -> impl Iterator<Item = u16> + '_ {
-    let mut rest = text.as_bytes().iter().map(|&b| u32::from(b));
-    let mut low = None;
-    std::iter::from_fn(move || {
-        if let Some(low) = low.take() {
-            return Some(low);
-        }
-        let lead = rest.next()?;
-        let mut more = |value: u32| value << 6 | rest.next().unwrap_or(0x80) & 0x3f;
-        Some(match lead {
-            0..0x80 => lead as u16,
-            0x80..0xe0 => more(lead & 0x1f) as u16,
-            0xe0..0xf0 => {
-                let value = more(lead & 0xf);
-                more(value) as u16
-            }
-            _ => {
-                let value = more(lead & 7);
-                let value = more(value);
-                let value = more(value).wrapping_sub(0x10000);
-                low = Some(0xdc00 | (value & 0x3ff) as u16);
-                0xd800 | (value >> 10) as u16
-            }
-        })
-    })
-}
-
 /// A property name as DevTools writes it: quoted as in JSON when it has a character that would confuse.
 pub fn format_property(name: JsStr<'_>) -> Cow<'_, [u8]> {
     let bytes = name.as_bytes();
@@ -192,14 +149,14 @@ mod tests {
             for second in pieces {
                 let units: Vec<u16> = first.iter().chain(second).copied().collect();
                 let text = wtf8(&units);
-                assert_eq!(utf16_len(JsStr(&text)), units.len(), "{units:x?}");
-                assert_eq!(utf16_units(JsStr(&text)).collect::<Vec<_>>(), units);
+                assert_eq!(JsStr(&text).utf16_len(), units.len(), "{units:x?}");
+                assert_eq!(JsStr(&text).to_utf16(), units);
                 let mut joined = JsString::from(JsStr(&wtf8(first)));
                 joined.push(JsStr(&wtf8(second)));
                 assert_eq!(joined.as_bytes(), text, "{units:x?}");
                 for third in pieces {
                     assert_eq!(
-                        cmp_utf16(JsStr(&text), JsStr(&wtf8(third))),
+                        JsStr(&text).cmp_utf16(JsStr(&wtf8(third))),
                         units[..].cmp(third),
                         "{units:x?} {third:x?}"
                     );

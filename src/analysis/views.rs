@@ -7,7 +7,7 @@ use super::{
     rows::{ClassRow, Columns, EdgeRow, NodeRow, Page, PathStep},
     sorting::Collector,
     table::Totals,
-    text::{JsString, cmp_utf16},
+    text::JsString,
 };
 use crate::{
     error::{Code, Error, Result},
@@ -42,8 +42,8 @@ impl Heap {
         rows.sort_by(|&a, &b| {
             let retained = |class: u32| totals[class as usize].retained_size;
             let name = |class: u32| self.classes.name(class).as_js_str();
-            let by_key = || cmp_utf16(self.classes.key_text(a).as_js_str(), self.classes.key_text(b).as_js_str());
-            retained(b).cmp(&retained(a)).then_with(|| cmp_utf16(name(a), name(b))).then_with(by_key)
+            let by_key = || self.classes.key_text(a).as_js_str().cmp_utf16(self.classes.key_text(b).as_js_str());
+            retained(b).cmp(&retained(a)).then_with(|| name(a).cmp_utf16(name(b))).then_with(by_key)
         });
         let page = rows.iter().take(query.page.end()).skip(query.page.offset);
         Ok(page.map(|&class| self.class_row(class, &totals[class as usize])).collect())
@@ -211,7 +211,7 @@ impl Ord for ByTarget<'_> {
         };
         let by_name = || {
             let (a, b) = (name(self), name(other));
-            (a.0, a.1).cmp(&(b.0, b.1)).then_with(|| cmp_utf16(a.2.as_js_str(), b.2.as_js_str()))
+            (a.0, a.1).cmp(&(b.0, b.1)).then_with(|| a.2.as_js_str().cmp_utf16(b.2.as_js_str()))
         };
         let by_size = other.retained.cmp(&self.retained);
         by_size.then_with(by_name).then_with(|| self.edge.ordinal.cmp(&other.edge.ordinal))

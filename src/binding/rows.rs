@@ -10,7 +10,7 @@ use napi::{
 use napi_derive::napi;
 
 use crate::{
-    analysis::{self, JsString, text},
+    analysis::{self, JsString},
     error,
 };
 
@@ -30,7 +30,7 @@ impl ToNapiValue for Text {
                 sys::napi_create_string_utf8(env, text.as_ptr().cast(), text.len() as isize, &raw mut out)
             },
             Err(_) => {
-                let units: Vec<u16> = text::utf16_units(value.0.as_js_str()).collect();
+                let units = value.0.as_js_str().to_utf16();
                 // SAFETY: as above, for UTF-16.
                 unsafe { sys::napi_create_string_utf16(env, units.as_ptr(), units.len() as isize, &raw mut out) }
             }

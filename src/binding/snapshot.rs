@@ -3,6 +3,7 @@
 use std::{
     path::Path,
     sync::{Arc, mpsc},
+    thread,
     time::Duration,
 };
 
@@ -23,6 +24,7 @@ use super::{
 use crate::{
     analysis::{self, Exported, Heap, MatchBy, Page, SummaryQuery, SuspectsQuery},
     error::{Code, Error, Result},
+    graph::BYTES_PER_NODE,
     os,
     progress::Progress,
     service,
@@ -59,8 +61,8 @@ pub fn open_heap_file<'env>(
     max_memory: Option<f64>,
     task: &Task,
 ) -> napi::Result<Object<'env>> {
-    let options = read_options(max_memory);
     task::run(env, "openHeapFile", task, move |progress| {
+        let options = read_options(max_memory);
         let heap = Heap::open(Path::new(&file), &options, progress);
         os::trim(); // computing takes more than what is left of it
         Ok(Opened(Arc::new(heap?)))
@@ -389,8 +391,23 @@ impl ToNapiValue for Opened {
     }
 }
 
+/// Called where reading begins, on its own thread: it looks at the machine.
 pub(super) fn read_options(max_memory: Option<f64>) -> ReadOptions {
-    ReadOptions { max_memory: max_memory.map(|bytes| bytes as u64), ..ReadOptions::default() }
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    ReadOptions {
+        max_memory: max_memory.map(|bytes| bytes as u64).or_else(free_memory),
+        beside_each_node: BYTES_PER_NODE,
+        // One core is left to JavaScript, and more than some readers wait for the one who cuts the text.
+        threads: cores.saturating_sub(1).clamp(1, 4),
+    }
+}
+
+/// What may be taken when nobody says how much: what the system has free, but for a little that others will need.
+fn free_memory() -> Option<u64> {
+    #[cfg(target_os = "linux")]
+    return os::memory_room().map(|room| room.free / 16 * 15);
+    #[cfg(not(target_os = "linux"))]
+    None
 }
 
 /// Bytes that answering takes for each node of the snapshot, the answer included. Rows for JavaScript are not counted: they are as many

@@ -106,9 +106,9 @@ pub fn open_heap_input<'env>(
     max_memory: Option<f64>,
     task: &Task,
 ) -> napi::Result<Object<'env>> {
-    let options = read_options(max_memory);
     let pipe = input.pipe.clone();
     task::run(env, "openHeapInput", task, move |progress| {
+        let options = read_options(max_memory);
         let reader = PipeReader { pipe, progress: progress.clone(), piece: vec![], taken: 0 };
         let heap = Snapshot::from_reader(reader, &options, progress).and_then(|s| Heap::from_snapshot(s, progress));
         os::trim();

@@ -15,6 +15,7 @@ use napi_derive::napi;
 use super::guard::{catch, guard, js_error};
 use crate::{
     error::{Code, Error, Result},
+    os,
     progress::{Progress, Report},
     service,
 };
@@ -145,7 +146,10 @@ where
         }
     };
     let settle_here = settle.clone();
-    let started = service::spawn_thread(name, move || settle(catch(&format!("{name} thread"), || work(&progress))));
+    let started = service::spawn_thread(name, move || {
+        os::give_way();
+        settle(catch(&format!("{name} thread"), || work(&progress)));
+    });
     if let Err(error) = started {
         settle_here(Err(error));
     }

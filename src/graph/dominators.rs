@@ -168,6 +168,8 @@ impl Predecessors {
             sum += place.others;
             place.others = sum;
         }
+        let needed = 20 * order.len() as u64 + 4 * u64::from(sum) + others.memory();
+        snapshot.allow(needed, "computing who retains whom")?;
         // Each list is filled from its end, which leaves `others` at the lists' beginnings. The edges are read in file
         // order, some at a time: all of these wait for memory together.
         let mut number = Column::filled(sum as usize, 0u32)?;

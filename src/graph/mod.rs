@@ -35,6 +35,10 @@ use crate::{
     snapshot::{Column, Snapshot},
 };
 
+/// Bytes for each node that computing takes at most, beside the snapshot's own, when next to no node has more than one
+/// retainer.
+pub const BYTES_PER_NODE: u64 = 28;
+
 /// The distance of a node that no search reached.
 pub const NO_DISTANCE: i32 = -5;
 
@@ -55,6 +59,8 @@ pub struct Graph {
 impl Graph {
     /// Computes every column, phase by phase; what a phase needs only for itself is gone before the next one starts.
     pub fn compute(snapshot: &Snapshot, progress: &Progress) -> Result<Graph> {
+        let (nodes, edges) = (u64::from(snapshot.node_count()), u64::from(snapshot.edge_count()));
+        snapshot.allow(nodes * BYTES_PER_NODE + edges / 8, "computing who retains whom")?;
         let states = DomStates::compute(snapshot, progress)?;
         let weak_maps = WeakMapNames::find(snapshot, progress)?;
         let (dominator, order) = {

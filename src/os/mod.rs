@@ -9,6 +9,7 @@ mod fork;
 #[cfg(target_os = "linux")]
 mod limits;
 mod memory;
+mod priority;
 #[cfg(target_os = "linux")]
 mod threads;
 
@@ -20,5 +21,6 @@ pub use fork::{ChildLimits, ChildPipe, ForkPreparation, Forked, fork};
 #[cfg(target_os = "linux")]
 pub use limits::{MemoryRoom, memory_room, shared_memory_room};
 pub use memory::trim;
+pub use priority::give_way;
 #[cfg(target_os = "linux")]
 pub use threads::WorkerThreads;

@@ -21,7 +21,11 @@ impl Budget {
         }
         Err(Error::new(
             Code::MemoryBudget,
-            format!("{what} would take the memory to {needed} bytes, but {} are allowed (maxMemory)", self.limit),
+            format!(
+                "{what} would take the memory to at least {needed} bytes, but {} are allowed (maxMemory, which without \
+                 being given is what the system has free)",
+                self.limit
+            ),
         ))
     }
 

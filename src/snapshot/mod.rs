@@ -32,6 +32,9 @@ pub use strings::Strings;
 pub use trace::{Sample, TraceFunction, TraceNode};
 pub use types::{EdgeType, NodeType, TypeNames};
 
+use crate::error::Result;
+use budget::Budget;
+
 /// Position of the root node when the header names none.
 pub const DEFAULT_ROOT: u32 = 0;
 
@@ -89,6 +92,8 @@ pub struct Snapshot {
     /// Names of node types by [`NodeType`], as the file spells them (unknown ones included).
     type_names: TypeNames,
     header_json: String,
+    /// [`ReadOptions::max_memory`], for what is computed.
+    max_memory: Option<u64>,
 }
 
 impl Snapshot {
@@ -219,6 +224,10 @@ impl Snapshot {
     /// The JSON text of the file's own header (the value of its key `snapshot`).
     pub fn header_json(&self) -> &str {
         &self.header_json
+    }
+    /// Fails when `bytes` beside the snapshot's own, said to be needed for `what`, would be more than is allowed.
+    pub(crate) fn allow(&self, bytes: u64, what: &str) -> Result<()> {
+        Budget::new(self.max_memory).check(self.memory().saturating_add(bytes), what)
     }
     /// Bytes that the columns and strings take.
     pub fn memory(&self) -> u64 {

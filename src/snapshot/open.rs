@@ -15,9 +15,12 @@ use crate::{error::Result, progress::Progress};
 /// How a snapshot is read.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ReadOptions {
-    /// The most memory the snapshot's columns and strings may take, in bytes. Without it a plain file is bounded by
-    /// about one and a half times its own size, and a gzip by the largest ratio that a snapshot can have.
+    /// The most memory the snapshot, and what is computed from it, may take, in bytes. Without it a plain file is bounded
+    /// by about its own size, and a gzip by the largest ratio that a snapshot can have.
     pub max_memory: Option<u64>,
+    /// Bytes for each node that the caller will take beside the snapshot's own: so a file that is too large is refused
+    /// at its head.
+    pub beside_each_node: u64,
     /// How many threads may read, the calling one among them; 0 and 1 are the same. More than the processor's cores
     /// gain nothing.
     pub threads: usize,
@@ -46,10 +49,11 @@ impl Snapshot {
 fn read(input: Box<dyn Read + '_>, len: Option<u64>, options: &ReadOptions, progress: &Progress) -> Result<Snapshot> {
     let mut text = Text::new(Source::new(input, len)?, progress)?;
     let mut budget = Budget::new(options.max_memory);
-    let snapshot = parse(&mut text, &mut budget, options.threads).map_err(|mut e| {
+    let mut snapshot = parse(&mut text, &mut budget, options).map_err(|mut e| {
         e.offset.get_or_insert(text.offset());
         e
     })?;
+    snapshot.max_memory = options.max_memory;
     progress.report("read", text.input_done(), text.input_done())?;
     Ok(snapshot)
 }

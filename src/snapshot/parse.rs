@@ -1,7 +1,7 @@
 //! The whole text, key by key: `snapshot` first, `strings` last, unknown keys passed over.
 
 use super::{
-    Snapshot, Strings,
+    ReadOptions, Snapshot, Strings,
     budget::Budget,
     edges::{BYTES_PER_EDGE, EdgeParser, Edges},
     header::{Header, skip_value},
@@ -17,17 +17,17 @@ use crate::error::{Code, Error, Result};
 /// Longer keys are none of a snapshot's.
 const MAX_KEY: usize = 256;
 
-/// Reads the snapshot that `text` is, with up to `threads` threads.
-pub(super) fn parse(text: &mut Text, budget: &mut Budget, threads: usize) -> Result<Snapshot> {
+/// Reads the snapshot that `text` is.
+pub(super) fn parse(text: &mut Text, budget: &mut Budget, options: &ReadOptions) -> Result<Snapshot> {
     text.section = "the head of the file";
     if text.token()? != b'{' {
         return Err(text.error(Code::NotASnapshot, "this is no heap snapshot: it does not start with '{'"));
     }
     text.advance(1);
     let header = find_header(text)?;
-    check_memory(text, &header, budget)?;
+    check_memory(text, &header, budget, options.beside_each_node)?;
     let snapshot = Snapshot::default();
-    let mut parts = Parts { header: &header, snapshot, checks: Vec::new(), seen: Vec::new(), threads };
+    let mut parts = Parts { header: &header, snapshot, checks: Vec::new(), seen: Vec::new(), threads: options.threads };
     loop {
         text.section = "the snapshot";
         match text.token()? {
@@ -110,14 +110,15 @@ pub(super) fn key(text: &mut Text) -> Result<Vec<u8>> {
     Ok(key)
 }
 
-/// An early no where the columns alone would take more than is allowed: it names what the whole file needs. A header
+/// An early no where the columns alone, with `beside` bytes for each node, would take more than is allowed: it names
+/// what the whole file needs at least. A header
 /// that announces more than the rest of the text can hold is not believed.
-fn check_memory(text: &Text, header: &Header, budget: &Budget) -> Result<()> {
+fn check_memory(text: &Text, header: &Header, budget: &Budget, beside: u64) -> Result<()> {
     let (nodes, edges) = (u64::from(header.node_count), u64::from(header.edge_count));
     let room = |width: usize| text.most_left().map_or(u64::MAX, |bytes| bytes / (2 * width as u64));
-    let nodes_bytes = nodes.min(room(header.node.width)) * BYTES_PER_NODE;
+    let nodes_bytes = nodes.min(room(header.node.width)) * (BYTES_PER_NODE + beside);
     let edges_bytes = edges.min(room(header.edge.width)) * BYTES_PER_EDGE;
-    budget.check(nodes_bytes + edges_bytes, &format!("the columns of {nodes} nodes and {edges} edges"))
+    budget.check(nodes_bytes + edges_bytes, &format!("a snapshot of {nodes} nodes and {edges} edges"))
 }
 
 /// How many of `announced` records of `width` numbers to make room for before they are seen.

@@ -1,0 +1,32 @@
+//! How the system shares its processors among threads.
+
+/// Makes the calling thread give way to those of ordinary priority, and all threads that it starts from now on. There is
+/// no way back without privileges, so this is for threads that only ever do long work. Where the system refuses, nothing
+/// changes.
+pub fn give_way() {
+    #[cfg(target_os = "linux")]
+    // SAFETY: takes no pointers. On Linux the priority is that of the thread with this id, and 0 is the calling one.
+    unsafe {
+        libc::setpriority(libc::PRIO_PROCESS, 0, 10);
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_thread_alone_gives_way() {
+        let nice = || {
+            let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
+            let fields = stat.rsplit(") ").next().unwrap().split(' ');
+            fields.skip(16).next().unwrap().parse::<i32>().unwrap()
+        };
+        let before = nice();
+        let there = std::thread::spawn(move || {
+            give_way();
+            nice()
+        });
+        assert_eq!((there.join().unwrap(), nice()), (10.max(before), before));
+    }
+}
