@@ -1,14 +1,17 @@
-// From a file to class rows with distances and retained sizes: heaprs, Chrome DevTools' own worker, memlab. Each in a process of its
-// own, in turn, on the same file; wall time inside the process and peak resident memory of the whole process.
+// From a file to class rows with distances and retained sizes: heaprs, Chrome DevTools' own worker, memlab, and on request
+// v8-heap-parser and heap-snapshot (bench/binaries.mjs). Each in a process of its own, in turn, on the same file; wall time inside the
+// process (of the whole process for the last two) and peak resident memory of the whole process, mapped pages counted.
 //
 //   npm run bench analysis                      a file of about 100 MB, made by bench/heap.mjs
 //   HEAPRS_BENCH_FILES=a,b npm run bench analysis
-//   HEAPRS_BENCH_PEERS=devtools                 only these
+//   HEAPRS_BENCH_PEERS=devtools,memlab,v8-heap-parser,heap-snapshot     only these; none for heaprs alone
+//   HEAPRS_BENCH_ROUNDS=3                       runs of each; 3 up to 300 MB and 1 above without it
 
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, statSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { root } from '../scripts/ensure.mjs';
+import { binaries, time } from './binaries.mjs';
 import { devtools, memlab, peers, versions } from './peers.mjs';
 import { measure, median, ratio } from './tools.mjs';
 
@@ -74,24 +77,38 @@ const programs = {
 const polyfill = `if (!Promise.withResolvers) Promise.withResolvers = function () { let resolve, reject; const promise = new Promise((a, b) => { resolve = a; reject = b; }); return { promise, resolve, reject }; };`;
 
 export default async function analysis() {
-  await peers();
   const wanted = ['heaprs', ...(process.env.HEAPRS_BENCH_PEERS ?? 'devtools,memlab').split(',').filter(Boolean)];
-  console.log(`Chrome DevTools ${versions['chrome-devtools-frontend']}, memlab ${versions['@memlab/heap-analysis']}`);
+  if (wanted.includes('devtools') || wanted.includes('memlab')) await peers();
+  console.log(`Chrome DevTools ${versions['chrome-devtools-frontend']}, memlab ${versions['@memlab/heap-analysis']}, ` +
+    Object.entries(binaries).map(([name, { version }]) => `${name} ${version}`).join(', '));
   for (const file of process.env.HEAPRS_BENCH_FILES?.split(',') ?? [generated()]) {
     const size = statSync(file).size / 1e6;
-    const rounds = size > 300 ? 1 : 3;
+    const rounds = Number(process.env.HEAPRS_BENCH_ROUNDS) || (size > 300 ? 1 : 3);
     const runs = Object.fromEntries(wanted.map((name) => [name, []]));
+    const failed = {};
     for (let i = 0; i < rounds; i++) {
-      for (const name of wanted) runs[name].push(measure(polyfill + programs[name], { args: [file], node: ['--max-old-space-size=18000'] }));
+      for (const name of wanted.filter((name) => !(name in failed))) {
+        // A peer that can't read the file is a result too.
+        try { runs[name].push(await once(name, file)); } catch (error) { if (name === 'heaprs') throw error; failed[name] = error.message.slice(0, 160); }
+      }
     }
     const of = (name, key) => median(runs[name].map((r) => r[key]));
     console.log(`${size.toFixed(0)} MB`);
     for (const name of wanted) {
+      if (name in failed) {
+        console.log(`  ${name.padEnd(16)}${failed[name].replaceAll('\n', ' ')}`);
+        continue;
+      }
       const [ms, peak] = [of(name, 'ms'), of(name, 'peak')];
-      console.log(`  ${name.padEnd(10)}${(ms / 1000).toFixed(2).padStart(8)} s  ${(size / (ms / 1000)).toFixed(0).padStart(5)} MB/s  peak ${peak.toFixed(0).padStart(6)} MB (${ratio(peak, size)} the file)` +
+      console.log(`  ${name.padEnd(16)}${(ms / 1000).toFixed(2).padStart(8)} s  ${(size / (ms / 1000)).toFixed(0).padStart(5)} MB/s  peak ${peak.toFixed(0).padStart(6)} MB (${ratio(peak, size)} the file)` +
         (name === 'heaprs' ? '' : `   heaprs is ${(ms / of('heaprs', 'ms')).toFixed(1)} times faster`));
     }
   }
+}
+
+async function once(name, file) {
+  if (name in binaries) return time(binaries[name].command()(file));
+  return measure(polyfill + programs[name], { args: [file], node: ['--max-old-space-size=18000'] });
 }
 
 function generated() {

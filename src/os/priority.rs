@@ -19,8 +19,8 @@ mod tests {
     fn the_thread_alone_gives_way() {
         let nice = || {
             let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
-            let fields = stat.rsplit(") ").next().unwrap().split(' ');
-            fields.skip(16).next().unwrap().parse::<i32>().unwrap()
+            let mut fields = stat.rsplit(") ").next().unwrap().split(' ');
+            fields.nth(16).unwrap().parse::<i32>().unwrap()
         };
         let before = nice();
         let there = std::thread::spawn(move || {
