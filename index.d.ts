@@ -177,7 +177,11 @@ export interface CaptureOptions extends HeapSnapshotOptions {
    * as dictionaries. Default false.
    */
   redact?: boolean | 'names'
-  /** Not there yet: rejects with `ERR_HEAPRS_UNAVAILABLE`. */
+  /**
+   * Of heaprs's own files in the directory, the oldest go when the capture is complete, until these numbers hold; the new file stays in any
+   * case. Own files are regular files of this user's with the name that heaprs gives when none is given, and heaprs's mark in their header.
+   * Nothing else is removed: no file of another name, none by `node:v8` or {@link writeHeapSnapshot}, nothing through a link.
+   */
   quota?: { maxFiles?: number; maxBytes?: number }
   /** Replace an existing file. Default false: `ERR_HEAPRS_FILE_EXISTS`. */
   overwrite?: boolean
@@ -207,6 +211,8 @@ export interface CaptureResult {
   durationMs: number
   /** How often a walk was begun, by fork or inline: 1 if all goes well. */
   attempts: number
+  /** With a `quota`: the files that were removed for it, oldest first. */
+  removed?: string[]
   /** By fork: CPU time of the child. */
   childCpuMs?: number
   /** By fork: the most memory the child had, what it shared with this process counted. */

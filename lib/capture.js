@@ -11,6 +11,7 @@ const { begin } = require('./in-flight.js');
 const { defaultName, diagnosticDir, inDirectory } = require('./naming.js');
 const { native } = require('./native.js');
 const { debuggerAttached, keepObjectIds, releaseObjectIds } = require('./object-ids.js');
+const { enforceQuota, quotaOptions } = require('./quota.js');
 const { redactionName } = require('./redact.js');
 const { runTask, taskOptions } = require('./task.js');
 const check = require('./validate.js');
@@ -29,18 +30,10 @@ const captureOptions = {
   redact: check.oneOf(true, false, 'names'),
   comparableIds: check.boolean,
   overwrite: check.boolean,
-  quota: notYet('quota', (name, value) => check.options(value, { maxFiles: check.integer(1), maxBytes: check.integer(1) }, name)),
+  quota: quotaOptions,
   timeoutMs: check.number(1),
   minFreeDisk: check.number(0),
 };
-
-// An option of the contract that this version cannot keep must not be taken silently: files would hold secrets.
-function notYet(option, checkValue) {
-  return (name, value) => {
-    if (checkValue(name, value) === false) return value;
-    throw fail('ERR_HEAPRS_UNAVAILABLE', `${name} is not available in this version of heaprs`, { argument: option });
-  };
-}
 
 function writeHeapSnapshot(filename, options) {
   const { exposeInternals = false, exposeNumericValues = false } = check.options(options, v8Options);
@@ -147,6 +140,7 @@ async function capture(options) {
         pauseMs: spent.pauseMs,
         durationMs: performance.now() - start,
         attempts: spent.attempts,
+        ...(options.quota && { removed: await enforceQuota(target, options.quota) }),
       };
     } catch (error) {
       // A name we chose that something else has taken: the next number is free.

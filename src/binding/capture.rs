@@ -116,7 +116,7 @@ pub fn capture_heap_snapshot<'env>(env: &'env Env, request: CaptureRequest, task
     let (job, pipeline, writing) = guard(*env, "captureHeapSnapshot", || {
         let job = Job::new(request)?;
         let (pipeline, writing) = job.pipeline()?;
-        Ok((job, pipeline, writing))
+        Ok((job, pipeline, writing.marked()))
     })?;
     let Job { target, source, walk, .. } = job;
     let pause = Arc::new(OnceLock::new());

@@ -87,7 +87,7 @@ impl ForeignSnapshot {
             State::Ready(job) => {
                 let (pipeline, writing) = Pipeline::new(job.compress, job.walk.deadline);
                 *state = State::Writing(pipeline);
-                let writing = writing.redacted(job.redaction);
+                let writing = writing.redacted(job.redaction).marked();
                 Ok((job, writing))
             }
             _ => Err(Error::new(Code::Closed, "this file has been started already")),

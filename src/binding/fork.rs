@@ -60,7 +60,7 @@ impl PreparedFork {
             let Job { target, compress, redaction, walk, .. } = Job::new(request)?;
             let options = ForkOptions { take: walk.options, comparable_ids, ignore_memory, deadline: walk.deadline };
             let forked = prepared.fork(options)?;
-            let writing = Writing::from_child(forked.text, compress, walk.deadline).redacted(redaction);
+            let writing = Writing::from_child(forked.text, compress, walk.deadline).redacted(redaction).marked();
             Ok((target, writing, forked.pause))
         })?;
         task::run(env, "PreparedFork.write", task, move |progress| {

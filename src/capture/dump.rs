@@ -91,7 +91,7 @@ pub fn dump_by_fork(
     let theirs = handle.clone();
     service::spawn_thread("write", move || {
         let result = caught(|| {
-            let writing = Writing::from_child(forked.text, compress, deadline).redacted(redaction);
+            let writing = Writing::from_child(forked.text, compress, deadline).redacted(redaction).marked();
             let written = write_file(writing, target, &theirs.progress)?;
             Ok(written.into_dump(true, pause, start))
         });
@@ -110,7 +110,7 @@ pub fn dump_inline(request: &DumpRequest, release_object_ids: bool) -> Result<Du
     let (sender, receiver) = mpsc::channel();
     service::spawn_thread("write", move || {
         // Refused only when the caller has gone, which it does not before it has the result.
-        let _ = sender.send(caught(|| write_file(writing.redacted(redaction), target, &Progress::default())));
+        let _ = sender.send(caught(|| write_file(writing.redacted(redaction).marked(), target, &Progress::default())));
     })?;
     let pause = OnceLock::new();
     Walk { options, deadline, release_object_ids }.run(pipeline, &pause);

@@ -22,6 +22,11 @@ use crate::{
 /// Pieces that may wait between the threads: with V8's pieces of 64 KB, 16 MB at most.
 const QUEUE: usize = 256;
 
+/// How V8 begins, and what heaprs's mark looks like behind it.
+const HEAD: &[u8] = br#"{"snapshot":{"#;
+const KEY: &[u8] = br#""heaprs":{"#;
+const MARK: &[u8] = br#""heaprs":{"wrote":true},"#;
+
 /// How much is read from a file at once.
 const PIECE: usize = 64 * 1024;
 
@@ -51,6 +56,7 @@ pub struct Writing {
     compress: bool,
     deadline: Option<Instant>,
     redaction: Option<Redaction>,
+    marked: bool,
 }
 
 enum Source {
@@ -74,7 +80,10 @@ impl Pipeline {
     /// A queue of bounded size: `write` waits when the writer is slower.
     pub fn new(compress: bool, deadline: Option<Instant>) -> (Pipeline, Writing) {
         let (sender, receiver) = mpsc::sync_channel(QUEUE);
-        (Pipeline { pieces: sender }, Writing { source: Source::Queue(receiver), compress, deadline, redaction: None })
+        (
+            Pipeline { pieces: sender },
+            Writing { source: Source::Queue(receiver), compress, deadline, redaction: None, marked: false },
+        )
     }
 
     /// Hands over a copy of `text`. `Break` when the writer has given up; its own result says why.
@@ -98,19 +107,25 @@ impl Pipeline {
 impl Writing {
     /// The text is in `file` already.
     pub fn from_file(file: File, compress: bool, deadline: Option<Instant>) -> Writing {
-        Writing { source: Source::File(file), compress, deadline, redaction: None }
+        Writing { source: Source::File(file), compress, deadline, redaction: None, marked: false }
     }
 
     /// The text comes from a forked child.
     #[cfg(target_os = "linux")]
     pub fn from_child(text: ForkedText, compress: bool, deadline: Option<Instant>) -> Writing {
-        Writing { source: Source::Child(Box::new(text)), compress, deadline, redaction: None }
+        Writing { source: Source::Child(Box::new(text)), compress, deadline, redaction: None, marked: false }
     }
 
     /// What the text says of strings' contents does not reach the sink.
     #[must_use]
     pub fn redacted(self, redaction: Option<Redaction>) -> Writing {
         Writing { redaction, ..self }
+    }
+
+    /// The file says in its header that heaprs wrote it, which is what a quota looks for. Other readers pass it over.
+    #[must_use]
+    pub fn marked(self) -> Writing {
+        Writing { marked: true, ..self }
     }
 
     /// Writes all that comes to `sink`, until the other end says it is complete. Returns the sink for its last step.
@@ -174,9 +189,31 @@ impl Pieces<'_> {
             return Err(timeout());
         }
         self.progress.report("write", self.bytes, 0)?;
-        let piece = self.writing.source.next_piece()?;
-        self.complete = piece.is_none();
+        let piece = self.next_marked()?;
+        self.complete |= piece.is_none();
         self.bytes += piece.as_ref().map_or(0, |piece| piece.len() as u64);
+        Ok(piece)
+    }
+}
+
+impl Pieces<'_> {
+    /// The next piece; of a text that is to be marked the first one is long enough to tell whether it is.
+    fn next_marked(&mut self) -> Result<Option<Vec<u8>>> {
+        let mut piece = self.writing.source.next_piece()?;
+        if std::mem::take(&mut self.writing.marked)
+            && let Some(head) = &mut piece
+        {
+            while head.len() < HEAD.len() + MARK.len() {
+                let Some(more) = self.writing.source.next_piece()? else {
+                    self.complete = true;
+                    break;
+                };
+                head.extend(more);
+            }
+            if head.starts_with(HEAD) && !head[HEAD.len()..].starts_with(KEY) {
+                head.splice(HEAD.len()..HEAD.len(), MARK.iter().copied());
+            }
+        }
         Ok(piece)
     }
 }
@@ -305,6 +342,22 @@ mod tests {
         let out = String::from_utf8(bytes).unwrap();
         assert!(out.contains("\"#***") && !out.contains("secret"), "{out}");
         assert_eq!(summary, Summary { snapshot_bytes: out.len() as u64, nodes: 1, ..Summary::default() });
+    }
+
+    #[test]
+    fn a_mark_is_put_where_there_is_none() {
+        let marked = r#"{"snapshot":{"heaprs":{"wrote":true},"node_count":3,"edge_count":2},"nodes":[]}"#;
+        let by_fork = r#"{"snapshot":{"heaprs":{"ids":"fork"},"node_count":3,"edge_count":2},"nodes":[]}"#;
+        for (text, expected) in [(std::str::from_utf8(TEXT).unwrap(), marked), (by_fork, by_fork), ("{}", "{}")] {
+            for size in [1, 13, 1000] {
+                let (mut pipeline, writing) = Pipeline::new(false, None);
+                let writer = thread::spawn(move || writing.marked().run(Vec::new(), &Progress::default()));
+                assert!(text.as_bytes().chunks(size).all(|chunk| pipeline.write(chunk).is_continue()));
+                pipeline.finish(Ok(()));
+                let (bytes, _) = writer.join().unwrap().unwrap();
+                assert_eq!(String::from_utf8(bytes).unwrap(), expected);
+            }
+        }
     }
 
     #[test]
