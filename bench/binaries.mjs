@@ -35,7 +35,7 @@ function heapSnapshot() {
   let program = process.env.HEAPRS_BENCH_HEAP_SNAPSHOT;
   if (!program) {
     const tool = join(directory, 'heap-snapshot');
-    program = join(tool, `node_modules/@heap-snapshot/${process.platform}-${process.arch}/bin/heap-snapshot`);
+    program = join(tool, `node_modules/@heap-snapshot/${process.platform}-${process.arch}/heap-snapshot`);
     if (!existsSync(program)) {
       mkdirSync(tool, { recursive: true });
       writeFileSync(join(tool, 'package.json'), '{"private":true}');

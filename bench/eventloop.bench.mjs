@@ -19,6 +19,7 @@ const PROGRAM = `
   };
   const sleep = (ms) => new Promise((r) => setTimeout(r, ms));
   (async () => {
+    await heaprs.openSnapshot(process.argv[1] + '.missing').catch(() => {}); // loads the addon, which takes some milliseconds once
     await sleep(500);
     const idle = await watch(() => sleep(3000));
     const busy = await watch(async () => (await heaprs.openSnapshot(process.argv[1])).close());
