@@ -1,6 +1,8 @@
-// What a snapshot leaves behind: how long the same allocating loop takes before any snapshot, after V8's own, after heaprs has
-// released the ids, and after heaprs's inline capture, which releases them by itself. One process a round; medians of the rounds.
+// What a snapshot leaves behind: how long the same allocating loop takes before any snapshot, after a capture by fork, after V8's own, after
+// heaprs has released the ids, and after heaprs's inline capture, which releases them by itself. One process a round; medians of the rounds. Once more
+// with jemalloc preloaded, where Debian's libjemalloc2 is installed.
 
+import { existsSync } from 'node:fs';
 import { measure, median, ratio } from './tools.mjs';
 
 const PROGRAM = `
@@ -21,6 +23,8 @@ const PROGRAM = `
   const steady = () => { loop(); return Math.min(loop(), loop()); };
   (async () => {
     const result = { before: steady() };
+    await heaprs.captureHeapSnapshot({ directory, mode: 'fork' });
+    result.afterFork = steady();
     v8.writeHeapSnapshot(path.join(directory, 'a'));
     result.afterV8 = steady();
     heaprs.releaseObjectIds();
@@ -32,11 +36,21 @@ const PROGRAM = `
   })();
 `;
 
+const JEMALLOC = '/usr/lib/x86_64-linux-gnu/libjemalloc.so.2';
+
 export default function allocation(rounds = 3) {
-  const runs = Array.from({ length: rounds }, () => measure(PROGRAM));
+  table(rounds, {});
+  if (!existsSync(JEMALLOC)) return;
+  console.log('\nwith jemalloc preloaded');
+  table(rounds, { LD_PRELOAD: JEMALLOC });
+}
+
+function table(rounds, env) {
+  const runs = Array.from({ length: rounds }, () => measure(PROGRAM, { env }));
   const before = median(runs.map((r) => r.before));
   const rows = {
     'before any snapshot': 'before',
+    'after captureHeapSnapshot({ mode: \'fork\' })': 'afterFork',
     'after v8.writeHeapSnapshot': 'afterV8',
     'then heaprs.releaseObjectIds()': 'afterRelease',
     'then captureHeapSnapshot({ mode: \'inline\' })': 'afterInline'
