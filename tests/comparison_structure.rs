@@ -106,3 +106,79 @@ fn is_cancelled() {
         assert_eq!(error.code, Code::Aborted, "in phase {phase}");
     }
 }
+
+type MadeEdge<'a> = (usize, &'a str, usize);
+type MadeNode<'a> = (usize, &'a str, usize, Vec<MadeEdge<'a>>);
+
+/// A snapshot of nodes `(type, name, size, edges)`, each edge `(type, name, target)`. Types: 0 synthetic, 1 object, 2 array, 3 string, 4 code, 5 hidden;
+/// of edges: 0 property, 1 internal, 2 weak.
+fn made(nodes: &[MadeNode<'_>]) -> Vec<u8> {
+    let mut strings: Vec<&str> = Vec::new();
+    let mut string = |text| {
+        strings.iter().position(|&known| known == text).unwrap_or_else(|| {
+            strings.push(text);
+            strings.len() - 1
+        })
+    };
+    let (mut records, mut edges) = (Vec::new(), Vec::new());
+    for (i, (kind, name, size, out)) in nodes.iter().enumerate() {
+        records.extend([*kind, string(name), 2 * i + 1, *size, out.len()]);
+        out.iter().for_each(|&(kind, name, to)| edges.extend([kind, string(name), to * 5]));
+    }
+    let meta = r#"{"node_fields":["type","name","id","self_size","edge_count"],
+        "node_types":[["synthetic","object","array","string","code","hidden"],"string","number","number","number"],
+        "edge_fields":["type","name_or_index","to_node"],"edge_types":[["property","internal","weak"],"string_or_number","node"]}"#;
+    let counts = format!("\"node_count\":{},\"edge_count\":{}", nodes.len(), edges.len() / 3);
+    let strings = serde_json::to_string(&strings).unwrap();
+    format!(
+        "{{\"snapshot\":{{\"meta\":{meta},{counts}}},\"nodes\":{records:?},\"edges\":{edges:?},\"strings\":{strings}}}"
+    )
+    .into()
+}
+
+/// The nodes of the later heap that are taken for new.
+fn new_ones(before: &[u8], after: &[u8]) -> Vec<usize> {
+    let pairs = pair_by_structure(&heap(before), &heap(after), &Progress::default()).unwrap();
+    (0..).zip(&pairs).filter(|&(_, &pair)| pair == u32::MAX).map(|(node, _)| node).collect()
+}
+
+#[test]
+fn keys_of_a_map_that_went_and_came_back_are_new() {
+    let map = |values: [&'static str; 2], places: [&'static str; 4]| {
+        made(&[
+            (0, "", 0, vec![(0, "map", 1)]),
+            (1, "Map", 32, vec![(1, "table", 2)]),
+            (2, "", 64, (0..4).map(|i| (1, places[i], 3 + i)).collect()),
+            (3, "first", 24, vec![]),
+            (1, values[0], 24, vec![]),
+            (3, "second", 24, vec![]),
+            (1, values[1], 24, vec![]),
+        ])
+    };
+    let before = map(["A", "B"], ["7", "8", "10", "11"]);
+    assert_eq!(new_ones(&before, &before), [0; 0]);
+    assert_eq!(new_ones(&before, &map(["A", "C"], ["7", "8", "10", "11"])), [6], "set while it was there");
+    assert_eq!(new_ones(&before, &map(["A", "C"], ["7", "8", "13", "14"])), [5, 6], "deleted and set again");
+    assert_eq!(new_ones(&before, &map(["A", "B"], ["10", "11", "13", "14"])), [0; 0], "rehashed");
+}
+
+#[test]
+fn caches_that_lost_a_class_are_new_where_a_program_went_on() {
+    let code = |maps: &[&'static str], more: bool| {
+        let mut nodes = vec![
+            (0, "", 0, vec![(0, "code", 1), (0, "more", 4)]),
+            (4, "system / FeedbackVector", 64, vec![(1, "5", 2)]),
+            // Two classes, each with a handler.
+            (4, "system / WeakFixedArray", 48, maps.iter().map(|&place| (2, place, 3)).collect()),
+            (5, "system / Map", 80, vec![]),
+            (1, if more { "New" } else { "Old" }, 24, vec![]),
+        ];
+        nodes[0].3.push((0, "class", 3));
+        made(&nodes)
+    };
+    let (whole, lost) = (code(&["0", "2"], false), code(&["0"], false));
+    assert_eq!(new_ones(&whole, &whole), [0; 0]);
+    assert_eq!(new_ones(&lost, &lost), [0; 0], "nothing has happened");
+    assert_eq!(new_ones(&whole, &code(&["0", "2"], true)), [4]);
+    assert_eq!(new_ones(&lost, &code(&["0"], true)), [2, 4]);
+}

@@ -9,6 +9,7 @@
 
 mod likeness;
 mod lockstep;
+mod remade;
 mod sequence;
 mod side;
 mod unique;
@@ -51,6 +52,7 @@ pub(super) fn pair(base: &Side<'_>, current: &Side<'_>, progress: &Progress) -> 
             break;
         }
     }
+    walk.split_remade()?;
     walk.steps.finish()?;
     Ok(walk.pairs)
 }
