@@ -27,7 +27,7 @@ declare namespace memwatch {
   function gc(): void
 
   /**
-   * Not in memwatch: the detector's options. Default: `{ sensitivity: 'high', cooldownMs: 20_000 }`, which tells as soon as memwatch did; in production `'medium'`
+   * Not in memwatch: the detector's options. Default: `{ sensitivity: 'high', cooldownMs: 20_000, diagnose: false }`, which tells as soon and as often as memwatch did; in production `'medium'`
    * waits for more. A running detector begins anew.
    */
   function configure(options: LeakDetectorOptions): void

@@ -10,8 +10,9 @@ const { releaseUnwantedObjectIds } = require('./lib/object-ids.js');
 const memwatch = new EventEmitter();
 module.exports = memwatch;
 
-// memwatch told within a few collections, and again after a few more; programs wait for the second `leak` to end their HeapDiff.
-const DEFAULTS = { sensitivity: 'high', cooldownMs: 20_000 };
+// memwatch told within a few collections, and again after a few more; programs wait for the second `leak` to end their HeapDiff. They name the
+// cause by means of their own, so none is looked for.
+const DEFAULTS = { sensitivity: 'high', cooldownMs: 20_000, diagnose: false };
 
 let detector;
 let configured = DEFAULTS;
