@@ -86,9 +86,11 @@ test('secrets of every kind stay out of the file', async (t) => {
   assert.ok(found(results.numbers.file, numbers).includes('double'), 'numbers when asked for');
   for (const kind of ['inline', 'auto']) assert.ok(found(results[kind].file, { large: keys.large }).length === 1, 'property names stay');
   assert.deepStrictEqual(found(results.names.file, keys), []);
-  for (const { file, nodes, edges } of Object.values(results)) {
+  for (const [kind, { file, nodes, edges }] of Object.entries(results)) {
+    // Under 'names', V8's hash table of the global object's own properties is told from others in some versions only.
+    const expected = names.filter((name) => kind !== 'names' || name !== 'keptGlobalName');
     const kept = text(file);
-    assert.deepStrictEqual(names.filter((name) => !kept.includes(name)), [], file);
+    assert.deepStrictEqual(expected.filter((name) => !kept.includes(name)), [], file);
     assert.ok(kept.includes(JSON.stringify(program).slice(1, -1)), 'names of script files stay');
     const { snapshot } = JSON.parse(kept);
     assert.deepStrictEqual([snapshot.node_count, snapshot.edge_count], [nodes, edges]);
