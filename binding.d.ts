@@ -124,6 +124,13 @@ export declare class HeapReport {
   toJsonText(): string
 }
 
+/** One detector, fed by JavaScript. */
+export declare class ObservedDetector {
+  constructor(config: DetectorConfig)
+  /** Takes a collection; what follows from it, with its own `gc` event first. */
+  observe(seen: SeenCollection): Array<DetectorMessage>
+}
+
 /** This process, looked at and ready to be forked. Serves one fork. */
 export declare class PreparedFork {
   /** What was found out is too old to fork by. */
@@ -491,6 +498,22 @@ export declare function releaseObjectIds(): void
 
 /** The report of an opened snapshot, with a base of what grew since; both stay open. */
 export declare function reportHeap(heap: HeapFile, file: string, base: HeapFile | undefined | null, baseFile: string | undefined | null, limit: number | undefined | null, task: Task): Promise<HeapReport>
+
+/** A collection as `perf_hooks` and `node:v8` tell of it. Bytes and milliseconds. */
+export interface SeenCollection {
+  /** V8's `GCType`. */
+  gcType: number
+  /** Since the detector was made. */
+  at: number
+  pauseMs: number
+  usedBefore: number
+  usedAfter: number
+  /** Of `usedAfter`, in the new space. */
+  young?: number
+  heapLimit: number
+  externalBefore: number
+  external: number
+}
 
 /** Used bytes of one of V8's spaces. */
 export interface SpaceSize {

@@ -841,6 +841,7 @@ module.exports.HeapCensus = nativeBinding.HeapCensus
 module.exports.HeapFile = nativeBinding.HeapFile
 module.exports.HeapInput = nativeBinding.HeapInput
 module.exports.HeapReport = nativeBinding.HeapReport
+module.exports.ObservedDetector = nativeBinding.ObservedDetector
 module.exports.PreparedFork = nativeBinding.PreparedFork
 module.exports.SnapshotText = nativeBinding.SnapshotText
 module.exports.Task = nativeBinding.Task

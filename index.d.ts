@@ -246,7 +246,10 @@ export function forkSupport(): { supported: boolean; reason?: string }
  */
 export class LeakDetector extends EventEmitter {
   constructor(options?: LeakDetectorOptions)
-  /** Hooks the collections. On a runtime without V8's symbols: throws `ERR_HEAPRS_UNAVAILABLE`. */
+  /**
+   * Hooks the collections. On a runtime without V8's symbols they are seen through `perf_hooks`: a little later and less exactly, and nobody asks V8 for
+   * full collections, so that leaks are found later or, where V8 collects rarely, not at all.
+   */
   start(): this
   /** Unhooks them and forgets what was observed. */
   stop(): void
@@ -291,7 +294,7 @@ export interface LeakDetectorOptions {
    * Name the cause. `true` (default): at a suspicion two captures are taken by fork, some growth apart, and compared in a helper process with a
    * low priority, a memory budget (half of what is free, 2 GiB at most) and a deadline of two minutes; it may die, the app may not. The captures are
    * nameless files in the temporary directory that are gone when the process is. Costs: two pauses as of any fork capture (about 10 ms each for a small heap),
-   * and CPU time of the children, at most a twentieth of the time. `'high'` takes the first capture two seconds after the start.
+   * and CPU time of the children, at most a twentieth of the time. `'high'` takes the first capture a second after the start.
    *
    * Where it can't be forked: the sampling heap profiler, from the suspicion on; else numbers alone. `diagnosis` says which, and why.
    *

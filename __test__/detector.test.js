@@ -191,3 +191,27 @@ test('detectors run in worker threads and survive their termination', { skip }, 
   assert.deepStrictEqual({ code: result.code, signal: result.signal, stderr: result.stderr }, { code: 0, signal: null, stderr: '' });
   assert.ok(result.json().told >= 20);
 });
+
+test('without V8’s symbols, perf_hooks and node:v8 tell of collections', async () => {
+  const result = await run(`
+    const gcs = [], stats = [];
+    const detector = new heaprs.LeakDetector({ sensitivity: 'high' }).on('gc', (e) => gcs.push(e)).on('stats', (e) => stats.push(e)).start();
+    const hold = [];
+    const turn = setInterval(() => {
+      for (let i = 0; i < 20_000; i++) hold.push({ i });
+      if (hold.length > 400_000) hold.length = 0;
+      global.gc();
+      if (stats.length < 3) return;
+      clearInterval(turn);
+      const limit = require('node:v8').getHeapStatistics().heap_size_limit;
+      console.log(JSON.stringify({ gcs, stats, limit, running: detector.running }));
+      // Nothing holds the process.
+    }, 10);`, { node: ['--expose-gc'], env: { HEAPRS_V8_SYMBOLS: 'off' } });
+  assert.deepStrictEqual([result.code, result.stderr], [0, '']);
+  const { gcs, stats, limit, running } = result.json();
+  assert.strictEqual(running, true);
+  const full = gcs.filter((g) => g.kind === 'mark-sweep-compact');
+  assert.ok(full.length >= 3, JSON.stringify(gcs));
+  assert.ok(full.every((g) => g.usedAfter > 1e6 && g.usedBefore >= g.usedAfter && g.heapLimit === limit && g.pauseMs >= 0));
+  assert.deepStrictEqual(stats.map((s) => s.currentBase), full.slice(0, stats.length).map((g) => g.usedAfter));
+});

@@ -109,6 +109,9 @@ function places(directory) {
     'GcDetector.spaces': () => started((d) => d.spaces()),
     'GcDetector.take': () => started((d) => d.take()),
     'LeakDetector thread': firstMessage,
+    ObservedDetector: () => new binding.ObservedDetector({ sensitivity: 'high' }),
+    'ObservedDetector.observe': () => new binding.ObservedDetector({ sensitivity: 'high' })
+      .observe({ gcType: 4, at: 1, pauseMs: 1, usedBefore: 2, usedAfter: 1, heapLimit: 9, externalBefore: 0, external: 0 }),
     openHeapFile: opened,
     'openHeapFile thread': opened,
     'compareHeapFiles.arguments': async () => binding.compareHeapFiles(await opened(), await opened(), 'id', task()),
@@ -154,7 +157,7 @@ test('a panic becomes an error with a code, wherever it begins', { skip: !bindin
 });
 
 test('every export of the addon is among the places', () => {
-  const classes = ['GcDetector', 'HeapCensus', 'HeapFile', 'HeapInput', 'HeapReport', 'PreparedFork', 'Task', 'SnapshotText'];
+  const classes = ['GcDetector', 'HeapCensus', 'HeapFile', 'HeapInput', 'HeapReport', 'ObservedDetector', 'PreparedFork', 'Task', 'SnapshotText'];
   const expected = Object.keys(places('/')).map((place) => place.split(/[ .]/)[0]);
   const exported = Object.keys(binding).filter((name) => !['__napiBindingTarget', 'testPanicAt'].includes(name));
   assert.deepStrictEqual(exported.filter((name) => !expected.includes(name)), []);

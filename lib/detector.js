@@ -7,6 +7,7 @@ const channels = require('node:diagnostics_channel');
 const { captureOptions } = require('./capture.js');
 const { Diagnosis } = require('./diagnosis/index.js');
 const { fail } = require('./errors.js');
+const { GcObserver } = require('./gc-observer.js');
 const { native } = require('./native.js');
 const check = require('./validate.js');
 
@@ -45,7 +46,8 @@ class LeakDetector extends EventEmitter {
 
   start() {
     if (this.#native) return this;
-    const detector = new (native().GcDetector)(this.#config);
+    const Source = native().unavailableFeatures().gcEvents ? GcObserver : native().GcDetector;
+    const detector = new Source(this.#config);
     detector.start(statistics(), () => this.#deliver(detector));
     this.#native = detector;
     this.#diagnosis = new Diagnosis(this.#diagnose);

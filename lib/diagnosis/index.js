@@ -13,7 +13,7 @@ const GAP_OF_SUSPICION = 0.25;
 const LEAST_GAP_MS = 3000;
 // In a hunt, the first capture comes this long after the start, while the heap is small and a capture of it cheap. When the suspicion
 // comes much later than that, another is taken.
-const EARLY_MS = 2000;
+const EARLY_MS = 1000;
 const EARLY_LASTS_MS = 10 * 60 * 1000;
 // And the second does not wait for a suspicion when a heap grows like this: walking it would soon take longer than the hunt.
 const STEEP_BYTES = 32 * 2 ** 20;
