@@ -9,6 +9,18 @@
  */
 export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-wasip1'
 
+/** One policy of one JavaScript thread. */
+export declare class DumpWatch {
+  /** Begins; `ready` is called on the event loop when there is something to [`take`](Self::take). It never keeps the process alive. */
+  constructor(config: DumpConfig, ready: () => void)
+  /** What has become of dumps since the last call, oldest first. */
+  take(): Array<DumpMessage>
+  /** Puts our handler before one that has taken its place. */
+  rearm(): void
+  /** Ends it; a signal whose last policy ends gets its earlier handler back. */
+  stop(): void
+}
+
 /** The file of a snapshot whose text comes in pieces from elsewhere: complete under its name, or absent. */
 export declare class ForeignSnapshot {
   /** Creates the temporary file, after all checks. */
@@ -284,6 +296,56 @@ export interface DiffRow {
   sizeDelta: number
 }
 
+/** What to do and when; `lib/dump.js` has checked and completed it. */
+export interface DumpConfig {
+  /** The number of a signal; without one, the heap limit. */
+  signal?: number
+  allThreads: boolean
+  cooldownMs: number
+  maxDumps: number
+  file?: string
+  heapdumpNames: boolean
+  directory: string
+  compress: boolean
+  mode: string
+  exposeInternals: boolean
+  exposeNumericValues: boolean
+  comparableIds: boolean
+  redact?: string
+  overwrite: boolean
+  minFreeDisk: number
+  timeoutMs: number
+}
+
+/** Why there is none. */
+export interface DumpFailure {
+  code: string
+  message: string
+  file?: string
+}
+
+/** What became of one dump. */
+export interface DumpMessage {
+  /** Several may share a dump; one of them publishes it. */
+  publish: boolean
+  result?: DumpResult
+  failure?: DumpFailure
+}
+
+/** A complete file. Bytes and milliseconds. */
+export interface DumpResult {
+  file: string
+  fileBytes: number
+  snapshotBytes: number
+  nodes: number
+  edges: number
+  mode: string
+  fallbackReason?: string
+  pauseMs: number
+  durationMs: number
+  attempts: number
+}
+
 /** Strings of equal text. */
 export interface DuplicateString {
   value: string
@@ -493,6 +555,9 @@ export interface RedactSummary {
   edges: number
 }
 
+/** Makes this thread known, until its environment goes. `wake` has to call `serveThread` on the event loop. */
+export declare function registerThread(threadId: number, wake: () => void): void
+
 /** Gives the process back the speed that snapshots have taken from it. */
 export declare function releaseObjectIds(): void
 
@@ -514,6 +579,12 @@ export interface SeenCollection {
   externalBefore: number
   external: number
 }
+
+/** Does what other threads have asked of this one. */
+export declare function serveThread(): void
+
+/** For a process that is about to exit: waits up to `limitMs` until dumps that were asked for are finished, then calls off what is not. */
+export declare function settleDumps(limitMs: number): void
 
 /** Used bytes of one of V8's spaces. */
 export interface SpaceSize {

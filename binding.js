@@ -835,6 +835,7 @@ function __napiStampBindingTarget(exportsObject, target) {
 // linked import resolves to `undefined`.
 module.exports.__napiBindingTarget = __napiStampBindingTarget(nativeBinding, __napiLoadedBindingTarget)
 module.exports = nativeBinding
+module.exports.DumpWatch = nativeBinding.DumpWatch
 module.exports.ForeignSnapshot = nativeBinding.ForeignSnapshot
 module.exports.GcDetector = nativeBinding.GcDetector
 module.exports.HeapCensus = nativeBinding.HeapCensus
@@ -854,7 +855,10 @@ module.exports.openHeapFile = nativeBinding.openHeapFile
 module.exports.openHeapInput = nativeBinding.openHeapInput
 module.exports.prepareFork = nativeBinding.prepareFork
 module.exports.redactSnapshot = nativeBinding.redactSnapshot
+module.exports.registerThread = nativeBinding.registerThread
 module.exports.releaseObjectIds = nativeBinding.releaseObjectIds
 module.exports.reportHeap = nativeBinding.reportHeap
+module.exports.serveThread = nativeBinding.serveThread
+module.exports.settleDumps = nativeBinding.settleDumps
 module.exports.unavailableFeatures = nativeBinding.unavailableFeatures
 module.exports.writeHeapSnapshot = nativeBinding.writeHeapSnapshot

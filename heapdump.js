@@ -3,6 +3,7 @@
 
 const { isMainThread } = require('node:worker_threads');
 const { writeHeapSnapshot } = require('./lib/capture.js');
+const { dumpAsHeapdump } = require('./lib/dump.js');
 
 // Success is told to the callback, within this call as heapdump did, and by what is returned.
 exports.writeSnapshot = function writeSnapshot(filename, callback) {
@@ -42,4 +43,11 @@ for (const option of given) {
 
 // The last one given wins. Signals reach the main thread only, and Windows has none.
 const bySignal = given.findLast((option) => option.endsWith('signal')) !== 'nosignal';
-if (bySignal && isMainThread && process.platform !== 'win32') process.on('SIGUSR2', () => exports.writeSnapshot());
+if (bySignal && isMainThread && process.platform !== 'win32') {
+  try {
+    // Also while JavaScript is busy; one dump with dumpOnSignal() and heaprs/register.
+    dumpAsHeapdump('SIGUSR2').on('failed', (error) => console.error(heapdumpError(error).message));
+  } catch {
+    process.on('SIGUSR2', () => exports.writeSnapshot());
+  }
+}

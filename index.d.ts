@@ -229,6 +229,59 @@ export function releaseObjectIds(): void
 /** Whether captures by fork work here, and if not, why. */
 export function forkSupport(): { supported: boolean; reason?: string }
 
+/**
+ * Dumps this thread's heap whenever the process gets `signal`: at once, also while JavaScript is in an endless loop; a thread that is busy in native code (or
+ * blocked in `execSync` or `Atomics.wait`) as soon as that returns. By fork where that works, so that the app goes on.
+ *
+ * The signal's earlier handlers still run, those of `process.on(signal)` before and after this call too; its default action (to end the process) does not.
+ * A handler that ends the process itself, as Node.js's own for SIGINT and SIGTERM, does so before anything is dumped.
+ * Signals that come during a dump are answered with it, those within `cooldownMs` after it are ignored. Several policies for one signal share one dump, with the
+ * options of the oldest. Takes one thread that sleeps, and never keeps the process alive; an exit gives a dump under way up to three seconds, then calls it off.
+ *
+ * nodemon sends SIGUSR2 to restart the app, and pm2 to reload it: choose another signal there (`dumpOnSignal('SIGWINCH')`, or `nodemon --signal SIGHUP`).
+ *
+ * @param signal Default `'SIGUSR2'`. `ERR_HEAPRS_INVALID_ARGUMENT` for those that Node.js or the kernel keep (SIGKILL, SIGSTOP, SIGUSR1, SIGPROF, SIGCHLD, SIGPIPE and
+ * those of faults). `ERR_HEAPRS_UNAVAILABLE` where V8's symbols can't be used, and on Windows.
+ */
+export function dumpOnSignal(signal?: NodeJS.Signals, options?: CaptureOptions & DumpPolicy): Dump
+
+/**
+ * Dumps this thread's heap when it is about to reach its limit, before V8 gives up. In a worker with `resourceLimits` that is the worker's.
+ *
+ * By fork, the limit is raised by a fifth (8 to 128 MiB) and the app goes on while the child writes; the next time it holds the app until the file is
+ * complete or `timeoutMs` (default 2 minutes) has passed. Inline, the app is held at once. Then all goes as it would have without heaprs: the same fatal error and exit
+ * code, `ERR_WORKER_OUT_OF_MEMORY` of a worker, or, where memory was freed, on with the initial limit. Over all, the limit is raised by half at most (16 to 256 MiB).
+ *
+ * `maxDumps` is 1 by default. A capture of N objects needs 500 to 600 bytes an object outside of the limit, in the child or inline in the process.
+ */
+export function dumpNearHeapLimit(options?: CaptureOptions & DumpPolicy): Dump
+
+/** How often a policy may dump, and what. `onProgress` is refused; `signal` (an AbortSignal) disposes the policy. */
+export interface DumpPolicy {
+  /** From the end of one dump to the start of the next. Default 10 000. */
+  cooldownMs?: number
+  /** Default 10 for a signal, 1 near the heap limit. */
+  maxDumps?: number
+  /** `'main'` (default): the thread that asked. `'all'`: every thread that has loaded heaprs, one after the other, each to a file of its own. */
+  threads?: 'main' | 'all'
+}
+
+/**
+ * A policy at work: emits `'dump'` ({@link CaptureResult}) for each file and `'failed'` (an error, never `'error'`) where there is none. Each is also
+ * published on the diagnostics channel `heaprs:dump`, as is every {@link captureHeapSnapshot}: the result, or `{ error }`.
+ */
+export interface Dump extends EventEmitter {
+  /** What has been dumped so far. */
+  readonly dumps: CaptureResult[]
+  /** Ends the policy; a signal gets its earlier handler back. */
+  dispose(): void
+  [Symbol.dispose](): void
+  on(event: 'dump', listener: (result: CaptureResult) => void): this
+  on(event: 'failed', listener: (error: HeaprsError) => void): this
+  once(event: 'dump', listener: (result: CaptureResult) => void): this
+  once(event: 'failed', listener: (error: HeaprsError) => void): this
+}
+
 // ---------------------------------------------------------------------------------------------------------------------
 // Leak detection
 

@@ -5,11 +5,12 @@
 const test = require('node:test');
 const assert = require('node:assert');
 const fs = require('node:fs');
+const os = require('node:os');
 const path = require('node:path');
 const v8 = require('node:v8');
 const { fail } = require('../lib/errors.js');
 const { native } = require('../lib/native.js');
-const { rejection, scratch } = require('./helpers.js');
+const { heaprs, rejection, scratch } = require('./helpers.js');
 
 const binding = native();
 const request = (file) => ({ file, overwrite: true, compress: false, minFreeDisk: 0, exposeInternals: false, exposeNumericValues: false, releaseObjectIds: false });
@@ -40,6 +41,27 @@ function places(directory) {
     promise.catch(() => {});
     send(f);
     return promise;
+  };
+  const policy = { signal: os.constants.signals.SIGUSR2, allThreads: false, cooldownMs: 0, maxDumps: 9, directory, compress: false, heapdumpNames: false, mode: 'inline', exposeInternals: false, exposeNumericValues: false, comparableIds: false, overwrite: false, minFreeDisk: 0, timeoutMs: 60_000 };
+  const watching = (use, ready = () => {}) => {
+    binding.registerThread(0, () => binding.serveThread());
+    const w = new binding.DumpWatch(policy, ready);
+    try {
+      return use(w);
+    } finally {
+      w.stop();
+    }
+  };
+  // A dump at a signal; what fails on the way is in its message.
+  const signalled = async () => {
+    const dump = heaprs.dumpOnSignal('SIGUSR2', { directory, mode: 'inline' });
+    const end = new Promise((resolve, reject) => dump.on('dump', resolve).on('failed', reject));
+    const awake = setInterval(() => {}, 1000);
+    process.kill(process.pid, 'SIGUSR2');
+    await end.finally(() => {
+      clearInterval(awake);
+      dump.dispose();
+    });
   };
   const detector = () => new binding.GcDetector({ sensitivity: 'high' });
   // As they are at that moment: the addon compares them with what it reads from V8 itself.
@@ -102,6 +124,15 @@ function places(directory) {
     'ForeignSnapshot.end': () => received((f) => f.end()),
     redactSnapshot: () => binding.redactSnapshot({ input: file, output: path.join(directory, 'redacted'), redact: 'names', keepNumbers: false, compress: false, overwrite: true, minFreeDisk: 0 }, task()),
     'redactSnapshot thread': () => binding.redactSnapshot({ input: file, output: path.join(directory, 'redacted'), redact: 'names', keepNumbers: false, compress: false, overwrite: true, minFreeDisk: 0 }, task()),
+    registerThread: () => binding.registerThread(0, () => {}),
+    serveThread: () => binding.serveThread(),
+    settleDumps: () => binding.settleDumps(0),
+    DumpWatch: () => watching(() => {}),
+    'DumpWatch.take': () => watching((w) => w.take()),
+    'DumpWatch.rearm': () => watching((w) => w.rearm()),
+    'DumpWatch.stop': () => watching((w) => w.stop()),
+    'DumpWatch thread': () => signalled(),
+    'a job for a thread': () => signalled(),
     GcDetector: detector,
     'GcDetector.start': () => started((d) => d.stop()),
     'GcDetector.stop': () => started((d) => d.stop()),
@@ -157,7 +188,7 @@ test('a panic becomes an error with a code, wherever it begins', { skip: !bindin
 });
 
 test('every export of the addon is among the places', () => {
-  const classes = ['GcDetector', 'HeapCensus', 'HeapFile', 'HeapInput', 'HeapReport', 'ObservedDetector', 'PreparedFork', 'Task', 'SnapshotText'];
+  const classes = ['DumpWatch', 'GcDetector', 'HeapCensus', 'HeapFile', 'HeapInput', 'HeapReport', 'ObservedDetector', 'PreparedFork', 'Task', 'SnapshotText'];
   const expected = Object.keys(places('/')).map((place) => place.split(/[ .]/)[0]);
   const exported = Object.keys(binding).filter((name) => !['__napiBindingTarget', 'testPanicAt'].includes(name));
   assert.deepStrictEqual(exported.filter((name) => !expected.includes(name)), []);

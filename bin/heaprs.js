@@ -8,6 +8,7 @@
 const { parseArgs } = require('node:util');
 const { OPTIONS: CAPTURE_OPTIONS, captureProcess } = require('./capture.js');
 const { crossed, parseThreshold } = require('./fail-on.js');
+const { runProgram, split } = require('./run.js');
 const { FILTERS, QUERY_OPTIONS, queryOf, summaryFilter } = require('./query.js');
 const { bytes, classTable, diffTable, edgeTable, nodeTable, nodeText, stringTable, suspectsText } = require('./views.js');
 
@@ -104,6 +105,13 @@ const COMMANDS = {
     operands: ['PID'],
     options: CAPTURE_OPTIONS,
     run: capture
+  },
+  run: {
+    usage:
+      'run [--signal NAME|off] [--near-heap-limit N] [--leak] [--dir DIR] [--mode auto|fork|inline] [--no-compress] [--redact|--redact-names] [--socket PATH|off] [NODE OPTION]... APP [ARGUMENT]...',
+    summary: 'a program with heaprs in it: node -r heaprs/register APP; see HEAPRS_… in the README',
+    raw: true,
+    run: runApp
   }
 };
 
@@ -157,6 +165,14 @@ async function analyze({ file, limit, values, call, terminal }) {
   const messages = thresholds.map((threshold) => crossed(threshold, report.toJSON().totals, rows)).filter(Boolean);
   for (const message of messages) console.error(`heaprs: ${message}`);
   return messages.length > 0 ? 1 : 0;
+}
+
+async function runApp({ program }) {
+  const { code, signal } = await runProgram(program);
+  if (signal === null) return code;
+  // Ends as the program did.
+  process.kill(process.pid, signal);
+  return 128 + require('node:os').constants.signals[signal];
 }
 
 async function diff({ file, other, limit, values, call }) {
@@ -300,6 +316,11 @@ function parse(argv) {
   if (command === undefined) {
     const near = nearest(first, Object.keys(COMMANDS));
     throw new UsageError(`there is no command "${first}"${near ? `; did you mean "${near}"?` : ''}`);
+  }
+  if (command.raw && !['--help', '-h'].includes(rest[0])) {
+    const call = split(rest);
+    if (call.missing) throw new UsageError(`${call.missing}; usage: heaprs ${command.usage}`);
+    return { command, values: {}, program: call };
   }
   const { values, positionals } = parseArgs({ args: rest, allowPositionals: true, options: { ...COMMON, ...command.options } });
   if (values.help) return { text: `Usage: heaprs ${command.usage}\n\n${command.summary}\n` };

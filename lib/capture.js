@@ -5,35 +5,20 @@ const fs = require('node:fs');
 const path = require('node:path');
 const { Readable } = require('node:stream');
 const { fileURLToPath } = require('node:url');
+const { captureOptions, v8Options } = require('./capture-options.js');
 const { aborted, fail } = require('./errors.js');
 const { captureByFork, forkSupport } = require('./fork.js');
 const { begin } = require('./in-flight.js');
 const { defaultName, diagnosticDir, inDirectory } = require('./naming.js');
 const { native } = require('./native.js');
 const { debuggerAttached, keepObjectIds, releaseObjectIds } = require('./object-ids.js');
-const { enforceQuota, quotaOptions } = require('./quota.js');
+const { enforceQuota } = require('./quota.js');
 const { redactionName } = require('./redact.js');
-const { runTask, taskOptions } = require('./task.js');
+const { published } = require('./publish.js');
+const { runTask } = require('./task.js');
 const check = require('./validate.js');
 
 const TEN_MINUTES = 10 * 60 * 1000;
-
-const v8Options = { exposeInternals: check.boolean, exposeNumericValues: check.boolean };
-
-const captureOptions = {
-  ...v8Options,
-  ...taskOptions,
-  file: check.path,
-  directory: check.path,
-  mode: check.oneOf('auto', 'fork', 'inline'),
-  compress: check.boolean,
-  redact: check.oneOf(true, false, 'names'),
-  comparableIds: check.boolean,
-  overwrite: check.boolean,
-  quota: quotaOptions,
-  timeoutMs: check.number(1),
-  minFreeDisk: check.number(0),
-};
 
 function writeHeapSnapshot(filename, options) {
   const { exposeInternals = false, exposeNumericValues = false } = check.options(options, v8Options);
@@ -82,16 +67,18 @@ function getHeapSnapshot(options) {
 let last = Promise.resolve();
 
 function captureHeapSnapshot(options) {
-  const result = (async () => {
-    const checked = check.options(options, captureOptions);
-    if (checked.file !== undefined && checked.directory !== undefined) {
-      throw fail('ERR_HEAPRS_INVALID_ARGUMENT', 'options.file and options.directory exclude each other', { argument: 'options.directory' });
-    }
-    const before = last;
-    return (last = whenDone(before, checked.signal).then(() => capture(checked)));
-  })();
+  const result = published(enqueue(options));
   if (typeof options?.file === 'string') begin(path.resolve(options.file), result);
   return result;
+}
+
+async function enqueue(options) {
+  const checked = check.options(options, captureOptions);
+  if (checked.file !== undefined && checked.directory !== undefined) {
+    throw fail('ERR_HEAPRS_INVALID_ARGUMENT', 'options.file and options.directory exclude each other', { argument: 'options.directory' });
+  }
+  const before = last;
+  return (last = whenDone(before, checked.signal).then(() => capture(checked)));
 }
 
 // Waits for the capture before, whose failure is its own caller's; an abort ends the wait.

@@ -3,11 +3,7 @@
 use std::{
     fs::File,
     path::{Path, PathBuf},
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicU32, Ordering},
-        mpsc,
-    },
+    sync::{Arc, OnceLock, mpsc},
     time::{Duration, Instant},
 };
 
@@ -24,7 +20,8 @@ use super::{
 };
 use crate::{
     capture::{
-        ChunkStore, Pipeline, StoredChunks, Summary, Target, TargetOptions, Walk, Writing, fork_unavailable, write_file,
+        self, ChunkStore, Pipeline, StoredChunks, Summary, Target, TargetOptions, Walk, Writing, fork_unavailable,
+        write_file,
     },
     error::{Code, Error, Result},
     progress::Progress,
@@ -92,8 +89,7 @@ pub fn unavailable_features(env: Env) -> napi::Result<UnavailableFeatures> {
 /// The number in the next file name, counted over all threads of the process.
 #[napi]
 pub fn next_sequence(env: Env) -> napi::Result<u32> {
-    static SEQUENCE: AtomicU32 = AtomicU32::new(0);
-    guard(env, "nextSequence", || Ok(SEQUENCE.fetch_add(1, Ordering::Relaxed) + 1))
+    guard(env, "nextSequence", || Ok(capture::next_sequence()))
 }
 
 /// Takes a snapshot and writes it, all in this call.

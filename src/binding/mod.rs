@@ -12,6 +12,8 @@
 mod allocations;
 mod capture;
 mod census;
+#[cfg(unix)]
+mod dump;
 mod filters;
 mod foreign;
 #[cfg(target_os = "linux")]

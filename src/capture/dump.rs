@@ -35,6 +35,8 @@ pub struct DumpRequest {
     pub ignore_memory: bool,
     /// What of it must not reach the file.
     pub redaction: Option<Redaction>,
+    /// Object ids that match those of the process's other comparable files. Without it, an inline dump releases them afterwards.
+    pub comparable_ids: bool,
     /// When to give up.
     pub deadline: Option<Instant>,
 }
@@ -84,8 +86,8 @@ pub fn dump_by_fork(
     let start = Instant::now();
     let target = Target::create(&request.file, request.target.clone())?;
     prepared.is_quiet_within(spin);
-    let DumpRequest { compress, take, redaction, ignore_memory, deadline, .. } = *request;
-    let forked = prepared.fork(ForkOptions { take, comparable_ids: false, ignore_memory, deadline })?;
+    let DumpRequest { compress, take, redaction, comparable_ids, ignore_memory, deadline, .. } = *request;
+    let forked = prepared.fork(ForkOptions { take, comparable_ids, ignore_memory, deadline })?;
     let pause = start.elapsed();
     let handle = DumpHandle { state: Arc::default(), progress: Progress::default() };
     let theirs = handle.clone();
@@ -187,6 +189,7 @@ mod tests {
             take: TakeOptions::default(),
             ignore_memory: false,
             redaction: None,
+            comparable_ids: false,
             deadline: None,
         };
         assert_eq!(dump_inline(&request, true).unwrap_err().code, Code::Unavailable);

@@ -10,7 +10,10 @@ mod fork;
 mod header;
 #[cfg(target_os = "linux")]
 mod memory;
+mod name;
 mod pipeline;
+#[cfg(unix)]
+mod plan;
 mod store;
 mod target;
 mod walk;
@@ -20,7 +23,10 @@ pub use dump::dump_by_fork;
 pub use dump::{DumpHandle, DumpRequest, DumpSummary, Written, dump_inline, write_file};
 #[cfg(target_os = "linux")]
 pub use fork::{ForkOptions, ForkedHeap, ForkedText, PreparedFork, fork_unavailable};
+pub use name::next_sequence;
 pub use pipeline::{Pipeline, Summary, Writing, timeout};
+#[cfg(unix)]
+pub use plan::{DumpBudget, DumpMode, DumpPlan};
 pub use store::{ChunkStore, StoredChunks};
 pub use target::{Target, TargetOptions};
 pub use walk::Walk;

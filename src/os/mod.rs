@@ -8,8 +8,12 @@ mod disk;
 mod fork;
 #[cfg(target_os = "linux")]
 mod limits;
+#[cfg(unix)]
+mod local_time;
 mod memory;
 mod priority;
+#[cfg(unix)]
+mod signals;
 #[cfg(target_os = "linux")]
 mod threads;
 
@@ -20,7 +24,11 @@ pub use disk::free_space;
 pub use fork::{ChildLimits, ChildPipe, ForkPreparation, Forked, fork};
 #[cfg(target_os = "linux")]
 pub use limits::{MemoryRoom, memory_room, shared_memory_room};
+#[cfg(unix)]
+pub use local_time::{LocalTime, monotonic_nanoseconds};
 pub use memory::trim;
 pub use priority::give_way;
+#[cfg(unix)]
+pub use signals::{catch_signal, end_signal_wait, release_signal, signals_waiting, take_signals, wait_for_signals};
 #[cfg(target_os = "linux")]
 pub use threads::WorkerThreads;

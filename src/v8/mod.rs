@@ -7,6 +7,8 @@
 mod forked;
 mod gc;
 mod heap;
+mod heap_limit;
+mod interrupt;
 mod isolate;
 #[cfg(target_os = "linux")]
 mod platform;
@@ -16,6 +18,8 @@ mod symbols;
 pub use forked::{enter_forked_child, in_forked_child};
 pub use gc::{GcReader, GcRecord, GcWatch, KnownStatistics, Pressure};
 pub use heap::HeapEstimate;
+pub use heap_limit::{LimitAnswer, Limits, NearHeapLimit};
+pub use interrupt::{Interrupts, on_interrupt};
 pub use isolate::Isolate;
 #[cfg(target_os = "linux")]
 pub use platform::{ChildPlatform, ForkLock};

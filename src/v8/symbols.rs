@@ -24,6 +24,10 @@ pub enum Feature {
     HeapSpaces,
     /// Raising the heap limit in a forked child.
     HeapLimit,
+    /// Being asked before V8 gives up.
+    NearHeapLimit,
+    /// Running native code on an isolate's thread, asked for by another.
+    Interrupts,
 }
 
 /// Raw addresses of V8's functions; a `None` was not exported by this executable.
@@ -47,6 +51,9 @@ pub(super) struct Symbols {
     pub(super) memory_pressure_notification: Option<Address>,
     pub(super) start_tracking_heap_objects: Option<Address>,
     pub(super) add_near_heap_limit: Option<Address>,
+    pub(super) remove_near_heap_limit: Option<Address>,
+    pub(super) restore_heap_limit_later: Option<Address>,
+    pub(super) request_interrupt: Option<Address>,
 }
 
 /// The address of a function in this process.
@@ -109,6 +116,15 @@ pub fn unavailable(feature: Feature) -> Option<String> {
             ("Isolate::GetCurrent", s.isolate_get_current),
             ("Isolate::AddNearHeapLimitCallback", s.add_near_heap_limit),
         ],
+        Feature::NearHeapLimit => &[
+            ("Isolate::GetCurrent", s.isolate_get_current),
+            ("Isolate::AddNearHeapLimitCallback", s.add_near_heap_limit),
+            ("Isolate::RemoveNearHeapLimitCallback", s.remove_near_heap_limit),
+            ("Isolate::GetHeapStatistics", s.get_heap_statistics),
+        ],
+        Feature::Interrupts => {
+            &[("Isolate::GetCurrent", s.isolate_get_current), ("Isolate::RequestInterrupt", s.request_interrupt)]
+        }
     };
     let missing: Vec<&str> = needs.iter().filter(|(_, a)| a.is_none()).map(|(name, _)| *name).collect();
     (!missing.is_empty()).then(|| format!("this runtime does not export v8::{}", missing.join(", v8::")))
@@ -155,6 +171,9 @@ fn symbols() -> &'static Symbols {
         memory_pressure_notification: find(c"_ZN2v87Isolate26MemoryPressureNotificationENS_19MemoryPressureLevelE"),
         start_tracking_heap_objects: find(c"_ZN2v812HeapProfiler24StartTrackingHeapObjectsEb"),
         add_near_heap_limit: find(c"_ZN2v87Isolate24AddNearHeapLimitCallbackEPFmPvmmES1_"),
+        remove_near_heap_limit: find(c"_ZN2v87Isolate27RemoveNearHeapLimitCallbackEPFmPvmmEm"),
+        restore_heap_limit_later: find(c"_ZN2v87Isolate36AutomaticallyRestoreInitialHeapLimitEd"),
+        request_interrupt: find(c"_ZN2v87Isolate16RequestInterruptEPFvPS0_PvES2_"),
     })
 }
 
@@ -184,6 +203,8 @@ mod tests {
             Feature::TrackObjectIds,
             Feature::HeapSpaces,
             Feature::HeapLimit,
+            Feature::NearHeapLimit,
+            Feature::Interrupts,
         ] {
             let reason = unavailable(feature).expect("cargo test runs in no Node.js");
             assert!(reason.contains("v8::") || reason.contains("64-bit"), "{reason}");

@@ -1,0 +1,172 @@
+//! One dump of one thread, asked for by another: by fork with up to three attempts, else inline.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use super::{
+    settle,
+    threads::{Called, JsThread},
+};
+use crate::{
+    capture::{DumpMode, DumpPlan, DumpSummary, dump_inline, fork_unavailable, timeout},
+    error::{Code, Error, Result},
+};
+
+/// A complete file, and what it took.
+#[derive(Clone)]
+pub(super) struct Dumped {
+    pub(super) summary: DumpSummary,
+    pub(super) fallback_reason: Option<String>,
+    /// How long JavaScript stood still, in all attempts.
+    pub(super) pause: Duration,
+    /// From the signal on.
+    pub(super) duration: Duration,
+    pub(super) attempts: u32,
+}
+
+/// What came of one try to dump a thread.
+pub(super) enum Outcome {
+    Finished(Result<Dumped>),
+    /// The thread was busy in native code and did not answer in time; nothing was begun.
+    Busy,
+}
+
+/// After these, mode `auto` goes inline; anything else would befall that one, too.
+pub(super) fn falls_back(error: &Error) -> bool {
+    matches!(error.code, Code::ForkFailed | Code::Unavailable | Code::MemoryBudget)
+}
+
+/// How long a fork may wait for V8's helper threads to be idle, while JavaScript stands still.
+#[cfg(target_os = "linux")]
+pub(super) const SPIN: Duration = Duration::from_millis(50);
+
+#[cfg(target_os = "linux")]
+const ATTEMPTS: u32 = 3;
+
+/// Names of our own that another process has taken; more than a few mean something else.
+const NAMES: u32 = 100;
+
+/// Dumps `thread`, which has `patience` to begin.
+pub(super) fn dump(thread: &Arc<JsThread>, plan: &DumpPlan, patience: Duration) -> Outcome {
+    let started = Instant::now();
+    let deadline = started.checked_add(plan.timeout);
+    let mut spent = Spent { started, deadline, pause: Duration::ZERO, attempts: 0 };
+    for _ in 0..NAMES {
+        match spent.dump(thread, plan, patience) {
+            Step::Busy => return Outcome::Busy,
+            Step::Finished(Err(e)) if e.code == Code::FileExists && plan.file.is_none() => {}
+            Step::Finished(result) => return Outcome::Finished(result),
+        }
+    }
+    Outcome::Finished(Err(Error::new(Code::FileExists, "every name for the dump is taken").with_file(&plan.directory)))
+}
+
+enum Step {
+    Finished(Result<Dumped>),
+    Busy,
+}
+
+struct Spent {
+    started: Instant,
+    deadline: Option<Instant>,
+    pause: Duration,
+    attempts: u32,
+}
+
+impl Spent {
+    fn dump(&mut self, thread: &JsThread, plan: &DumpPlan, patience: Duration) -> Step {
+        let mut fallback_reason = None;
+        if plan.mode != DumpMode::Inline {
+            match self.by_fork(thread, plan, patience) {
+                Ok(None) => return Step::Busy,
+                Ok(Some(summary)) => return Step::Finished(Ok(self.dumped(summary, None))),
+                Err(e) if plan.mode == DumpMode::Auto && falls_back(&e) => fallback_reason = Some(e.message),
+                Err(e) => return Step::Finished(Err(e)),
+            }
+        }
+        let request = match plan.request(thread.thread_id, self.deadline) {
+            Ok(request) => request,
+            Err(e) => return Step::Finished(Err(e)),
+        };
+        self.attempts += 1;
+        let release = !plan.comparable_ids;
+        match self.call(thread, patience, move || dump_inline(&request, release)) {
+            Ok(None) => Step::Busy,
+            Ok(Some(Ok(summary))) => Step::Finished(Ok(self.dumped(summary, fallback_reason))),
+            Ok(Some(Err(e))) | Err(e) => Step::Finished(Err(e)),
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    fn by_fork(&mut self, thread: &JsThread, plan: &DumpPlan, patience: Duration) -> Result<Option<DumpSummary>> {
+        use crate::capture::{PreparedFork, dump_by_fork};
+
+        if let Some(why) = fork_unavailable() {
+            return Err(Error::new(Code::Unavailable, format!("a capture by fork is not possible here: {why}")));
+        }
+        let mut attempt = 1;
+        loop {
+            let prepared = PreparedFork::new()?;
+            let request = plan.request(thread.thread_id, self.deadline)?;
+            self.attempts += 1;
+            let forked = self.call(thread, patience, move || {
+                // The thread may have been busy for long.
+                let fresh = if prepared.is_stale() { PreparedFork::new()? } else { prepared };
+                dump_by_fork(&fresh, &request, SPIN, |_| ())
+            })?;
+            let Some(handle) = forked else {
+                self.attempts -= 1;
+                return Ok(None);
+            };
+            let result = handle.and_then(|handle| settle::writing(&handle, self.deadline));
+            match result {
+                Err(e) if e.code == Code::ForkFailed && attempt < ATTEMPTS => attempt += 1,
+                result => return result.map(Some),
+            }
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn by_fork(&mut self, _: &JsThread, _: &DumpPlan, _: Duration) -> Result<Option<DumpSummary>> {
+        Err(Error::new(Code::Unavailable, fork_unavailable().unwrap_or_default()))
+    }
+
+    /// Has `work` done on the thread; `None` when it was too busy to begin.
+    fn call<T: Send + 'static>(
+        &mut self,
+        thread: &JsThread,
+        patience: Duration,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<Option<T>> {
+        let left = self.deadline.map_or(patience, |at| at.saturating_duration_since(Instant::now()));
+        let timed = move || {
+            let start = Instant::now();
+            (work(), start.elapsed())
+        };
+        match thread.call(patience.min(left), timed) {
+            Called::Returned(returned) => {
+                let (value, pause) = returned?;
+                self.pause += pause;
+                Ok(Some(value))
+            }
+            Called::Late if left <= patience => Err(timeout()),
+            Called::Late => Ok(None),
+            Called::Gone => {
+                let message = format!("thread {} ended before it was dumped", thread.thread_id);
+                Err(Error::new(Code::Aborted, message))
+            }
+        }
+    }
+
+    fn dumped(&self, summary: DumpSummary, fallback_reason: Option<String>) -> Dumped {
+        Dumped {
+            summary,
+            fallback_reason,
+            pause: self.pause,
+            duration: self.started.elapsed(),
+            attempts: self.attempts,
+        }
+    }
+}
