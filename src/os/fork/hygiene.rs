@@ -1,7 +1,11 @@
 //! What the child does before anything else, so that it disturbs nobody: no handler of the app, none of its files and connections, no
 //! core dump, first to go when memory runs out, gone when its time or its reader is.
 
-use std::{io, os::fd::RawFd, ptr};
+use std::{
+    io,
+    os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd},
+    ptr,
+};
 
 use super::{ChildLimits, ForkPreparation};
 
@@ -99,6 +103,14 @@ fn close_all_but(output: RawFd, alive: RawFd, events: &[RawFd]) -> RawFd {
         }
     }
     output
+}
+
+/// Moves a descriptor above those that [`enter`] keeps: what is there is closed after all others.
+pub(super) fn to_be_closed_last(fd: OwnedFd) -> OwnedFd {
+    // SAFETY: duplicates a descriptor of ours; the new one belongs to nobody else.
+    let raised = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, HIGH + 2) };
+    // SAFETY: as above, where there is one.
+    if raised >= 0 { unsafe { OwnedFd::from_raw_fd(raised) } } else { fd }
 }
 
 fn raise(fd: RawFd) -> RawFd {

@@ -80,6 +80,8 @@ pub fn fork(
 ) -> io::Result<Forked> {
     let (pipe, output) = pipe()?;
     let (alive_seen, alive) = pipe_ends()?;
+    let (closed_seen, closing) = pipe_ends()?;
+    let closing = hygiene::to_be_closed_last(closing);
     // SAFETY: `pipe` is an open pipe of ours; refused (by the user's limit for pipes) it keeps its size, which is only slower.
     unsafe { libc::fcntl(output.as_raw_fd(), libc::F_SETPIPE_SZ, PIPE_SIZE) };
     let lifted = preparation.mappings.lift()?;
@@ -96,10 +98,25 @@ pub fn fork(
     let failed = (pid < 0).then(io::Error::last_os_error);
     drop(masked);
     drop(lifted);
+    drop(closing);
+    if failed.is_none() {
+        wait_for_end(&closed_seen, CLOSING_LIMIT);
+    }
     match failed {
         Some(error) => Err(error),
         None => Ok(Forked { child: Child::new(pid), pipe: File::from(pipe), alive }),
     }
+}
+
+/// How long the child may take to let go of the app's descriptors before the app goes on all the same. It takes 0.2 ms; a busy machine may
+/// give it no core at once.
+const CLOSING_LIMIT: Duration = Duration::from_millis(20);
+
+/// Waits until nobody holds the other end of a pipe. What the app closes next is then really closed: a port can be bound again at once.
+fn wait_for_end(pipe: &OwnedFd, limit: Duration) {
+    let mut entry = libc::pollfd { fd: pipe.as_raw_fd(), events: 0, revents: 0 };
+    // SAFETY: one entry and a count of one; an interrupted wait is a shorter one.
+    unsafe { libc::poll(&raw mut entry, 1, limit.as_millis() as libc::c_int) };
 }
 
 /// The exit status of a child that panicked.
