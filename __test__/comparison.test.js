@@ -54,7 +54,9 @@ test('ids that compare are compared, unless structure is asked for', async (t) =
 test('a file that says its ids come from a fork is compared by structure', async (t) => {
   const [before, after] = await capture(t, { comparableIds: true });
   const text = fs.readFileSync(after, 'utf8');
-  fs.writeFileSync(after, text.replace('"snapshot":{', '"snapshot":{"heaprs":{"ids":"fork"},'));
+  const mark = '"heaprs":{"wrote":true}';
+  assert.ok(text.startsWith(`{"snapshot":{${mark}`));
+  fs.writeFileSync(after, text.replace(mark, '"heaprs":{"ids":"fork"}'));
   const { matchedBy, rows } = await heaprs.compareSnapshots(before, after);
   assert.strictEqual(matchedBy, 'structure');
   assert.strictEqual(row(rows, 'Leaked').addedCount, 500);
