@@ -14,6 +14,8 @@ const { InspectorSession, inspectorUrl } = require('./session.js');
 
 // How long the inspector may take to appear. A busy process opens it all the same: Node.js does so on a thread of its own.
 const WAKE_MS = 5000;
+// How long we wait for it to be gone again.
+const CLOSE_MS = 2000;
 
 // `request` is a capture request of the addon. Resolves to what came of it; `told(text)` hears what a person should know meanwhile.
 async function captureThroughInspector(pid, { request, port, signal, onProgress, told = () => {} }) {
@@ -25,7 +27,21 @@ async function captureThroughInspector(pid, { request, port, signal, onProgress,
   } finally {
     await leave(session, opened).catch(() => {}); // the process may have ended: nothing to put back
     session.close();
+    if (opened) await closed(pid, url);
   }
+}
+
+// Waits until the inspector is gone, so that whoever comes next does not meet it on its way out. A busy process closes it later.
+async function closed(pid, url) {
+  const port = Number(new URL(url).port);
+  const open = () => {
+    try {
+      return listening(pid).some((address) => address.port === port);
+    } catch {
+      return false; // the process has ended
+    }
+  };
+  for (const end = performance.now() + CLOSE_MS; performance.now() < end && open(); ) await sleep(20);
 }
 
 async function capture(session, { request, signal, onProgress }) {

@@ -2,7 +2,7 @@
 
 use std::{
     cell::{Cell, RefCell},
-    ffi::c_void,
+    ffi::{CStr, c_char, c_void},
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
@@ -37,12 +37,24 @@ struct Data {
     /// What the limit was raised to by the last of them, or 0.
     raised: Cell<usize>,
     remove: extern "C" fn(*mut c_void, Callback, usize),
-    get_statistics: extern "C" fn(*mut c_void, *mut [u64; ROOM]),
+    get_statistics: GetStatistics,
+    get_space: GetSpace,
     isolate: *mut c_void,
 }
 
-/// More words than V8's HeapStatistics has ever had (14 and 15).
+/// `bool v8::Isolate::GetHeapSpaceStatistics(HeapSpaceStatistics*, size_t index)`.
+type GetSpace = extern "C" fn(*mut c_void, *mut [u64; ROOM], usize) -> bool;
+
+/// `void v8::Isolate::GetHeapStatistics(HeapStatistics*)`.
+type GetStatistics = extern "C" fn(*mut c_void, *mut [u64; ROOM]);
+
+/// More words than HeapStatistics (15) and HeapSpaceStatistics (5) have ever had.
 const ROOM: usize = 64;
+/// In the first: what V8 has taken in all, and what it may take in all, the limit and the young generation.
+const TOTAL_SIZE: usize = 0;
+const SIZE_LIMIT: usize = 5;
+/// In the second, behind the name: what the space has taken.
+const SPACE_SIZE: usize = 1;
 
 /// In bytes.
 #[derive(Clone, Copy, Debug)]
@@ -71,10 +83,11 @@ impl Isolate {
         // SAFETY: the symbol is `void v8::Isolate::RemoveNearHeapLimitCallback(NearHeapLimitCallback, size_t heap_limit)`, non-virtual.
         let remove: extern "C" fn(*mut c_void, Callback, usize) =
             unsafe { std::mem::transmute(found(symbols.remove_near_heap_limit)) };
-        // SAFETY: the symbol is `void v8::Isolate::GetHeapStatistics(HeapStatistics*)`, non-virtual; the struct is plain words, for which there is
-        // several times the room it has ever needed.
-        let get_statistics: extern "C" fn(*mut c_void, *mut [u64; ROOM]) =
-            unsafe { std::mem::transmute(found(symbols.get_heap_statistics)) };
+        // SAFETY: the symbol is that of `GetStatistics`, non-virtual; the struct is plain words, for which there is several times the room it has
+        // ever needed.
+        let get_statistics: GetStatistics = unsafe { std::mem::transmute(found(symbols.get_heap_statistics)) };
+        // SAFETY: as above.
+        let get_space: GetSpace = unsafe { std::mem::transmute(found(symbols.get_heap_space_statistics)) };
         let data = Box::new(Data {
             answer: RefCell::new(answer),
             hooked: Cell::new(true),
@@ -82,6 +95,7 @@ impl Isolate {
             raised: Cell::new(0),
             remove,
             get_statistics,
+            get_space,
             isolate: self.raw.as_ptr(),
         });
         // SAFETY: the symbol is `void v8::Isolate::AddNearHeapLimitCallback(NearHeapLimitCallback, void* data)`, non-virtual; `data` is boxed and
@@ -146,19 +160,36 @@ impl Data {
         }
     }
 
-    /// What a raise is counted from: the limit, or what the heap has already where it has gone beyond. V8 ends the process when the new limit
-    /// leaves no room for the young generation on top of the old one, whatever it was raised by.
+    /// What a raise is counted from: the limit, or what is beyond it already. V8 ends the process when the old generation has taken more than the
+    /// new limit, or all generations more than that and the young one's share, whatever the limit was raised by.
     fn base(&self, current: usize) -> usize {
         let mut sizes = [0; ROOM];
         (self.get_statistics)(self.isolate, &raw mut sizes);
-        // `total_heap_size` is the first word in every version so far; what can't be it is not believed.
-        let total = usize::try_from(sizes[0]).unwrap_or(0);
-        if total > current && total < current.saturating_mul(2).saturating_add(FAR) { total } else { current }
+        let young = sizes[SIZE_LIMIT].saturating_sub(current as u64);
+        let old = (0..MOST_SPACES).map_while(|index| self.old_space(index)).sum::<u64>();
+        let taken = usize::try_from(old.max(sizes[TOTAL_SIZE].saturating_sub(young))).unwrap_or(0);
+        // What can't be it is not believed.
+        if taken / 2 < current.saturating_add(FAR) { taken.max(current) } else { current }
+    }
+
+    /// Bytes of a space as far as the limit counts them; `None` after the last space.
+    fn old_space(&self, index: usize) -> Option<u64> {
+        let mut space = [0; ROOM];
+        if !(self.get_space)(self.isolate, &raw mut space, index) || space[0] == 0 {
+            return None;
+        }
+        // SAFETY: V8 has filled in a space's statistics, whose first word is its name, a C string constant of V8.
+        let name = unsafe { CStr::from_ptr(space[0] as usize as *const c_char) };
+        let counts = !name.to_bytes().starts_with(b"new_") && name != c"read_only_space";
+        Some(if counts { space[SPACE_SIZE] } else { 0 })
     }
 }
 
-/// The young generation, at most, and what is allocated beside the limit during a collection.
+/// The young generation, at most.
 const FAR: usize = 128 << 20;
+
+/// V8 has about a dozen.
+const MOST_SPACES: usize = 32;
 
 extern "C" fn near_limit(data: *mut c_void, current: usize, initial: usize) -> usize {
     if in_forked_child() {

@@ -121,6 +121,7 @@ pub fn unavailable(feature: Feature) -> Option<String> {
             ("Isolate::AddNearHeapLimitCallback", s.add_near_heap_limit),
             ("Isolate::RemoveNearHeapLimitCallback", s.remove_near_heap_limit),
             ("Isolate::GetHeapStatistics", s.get_heap_statistics),
+            ("Isolate::GetHeapSpaceStatistics", s.get_heap_space_statistics),
         ],
         Feature::Interrupts => {
             &[("Isolate::GetCurrent", s.isolate_get_current), ("Isolate::RequestInterrupt", s.request_interrupt)]
