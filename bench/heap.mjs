@@ -1,11 +1,12 @@
-// A real heap of a chosen size, written by V8: what servers hold, and one long list. `node bench/heap.mjs FILE MB`
-// About 500 bytes of V8's memory go into a node while it is written: 2 GB for a file of 500 MB.
+// A real heap, written by V8. `node bench/heap.mjs FILE MB|strings|typescript`: a chosen size of what servers hold and one long list; 650 MB, most of
+// it text; the TypeScript compiler after it has checked itself (with --stack-size=3900, in Node.js 24: 20 needs hours to write it). About 500 bytes of V8's memory go into a node while it is written: 2 GB for a file of 500 MB.
 
 import { createHash } from 'node:crypto';
 import { statSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import v8 from 'node:v8';
 
-const [file, megabytes] = [process.argv[2], Number(process.argv[3])];
+const [file, kind] = process.argv.slice(2);
 
 class Address { constructor(i) { this.street = `street ${i % 997}`; this.zip = i; } }
 class User { constructor(i) { this.id = i; this.name = `user ${i}`; this.address = new Address(i); this.tags = [i % 3, i % 5, `tag ${i % 50}`]; } }
@@ -22,17 +23,39 @@ class Session {
 }
 class Item { constructor(next) { this.next = next; } }
 
-// A session makes about 1.9 KB of snapshot, a list item about 84 bytes; Node's own heap 5 MB.
-const sessions = new Map();
-const weak = new WeakMap();
-let list = null;
-const bytes = megabytes * 1e6 - 5e6;
-for (let i = 0; i < (bytes * 0.9) / 1850; i++) {
-  const session = new Session(i);
-  sessions.set(session.token, session);
-  if (i % 10 === 0) weak.set(session, { weak: i });
-}
-for (let i = 0; i < (bytes * 0.1) / 84; i++) list = new Item(list);
-globalThis.held = { sessions, weak, list };
+const kinds = { strings, typescript };
+
+globalThis.held = kinds[kind] ? await kinds[kind]() : application(Number(kind));
 v8.writeHeapSnapshot(file);
 console.log(JSON.stringify({ bytes: statSync(file).size }));
+
+// A session makes about 1.9 KB of snapshot, a list item about 84 bytes; Node's own heap 5 MB.
+function application(megabytes) {
+  const sessions = new Map();
+  const weak = new WeakMap();
+  let list = null;
+  const bytes = megabytes * 1e6 - 5e6;
+  for (let i = 0; i < (bytes * 0.9) / 1850; i++) {
+    const session = new Session(i);
+    sessions.set(session.token, session);
+    if (i % 10 === 0) weak.set(session, { weak: i });
+  }
+  for (let i = 0; i < (bytes * 0.1) / 84; i++) list = new Item(list);
+  return { sessions, weak, list };
+}
+
+// V8 writes the first 1,024 characters of a string.
+function strings() {
+  return Array.from({ length: 610_000 }, (_, i) => {
+    const word = createHash('sha512').update(String(i)).digest('hex');
+    return Buffer.from(word.repeat(8)).latin1Slice();
+  });
+}
+
+function typescript() {
+  const ts = createRequire(import.meta.url)('typescript');
+  const source = createRequire(import.meta.url).resolve('typescript');
+  const program = ts.createProgram([source], { allowJs: true, checkJs: true, noEmit: true, target: ts.ScriptTarget.ESNext });
+  const checker = program.getTypeChecker();
+  return { program, checker, found: program.getSemanticDiagnostics().length };
+}

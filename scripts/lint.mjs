@@ -35,6 +35,7 @@ const steps = [
   ['generated files', generatedAreCurrent],
   ['clippy, addon', tool(['cargo', ['clippy', '--all-targets', '--features', 'test-panics', '--', '-D', 'warnings']])],
   ['clippy, core alone', tool(['cargo', ['clippy', '--all-targets', '--no-default-features', '--', '-D', 'warnings']])],
+  ['clippy, fuzz targets', tool(['cargo', ['clippy', '--locked', '--manifest-path', 'fuzz/Cargo.toml', '--target-dir', 'target/fuzz', '--', '-D', 'warnings']])],
   ['eslint', tool(bin('eslint', 'bin/eslint.js'), '--max-warnings=0', '.')],
   ['tsc', tool(bin('typescript', 'bin/tsc'), '-p', '__test__/types')]
 ];

@@ -55,7 +55,7 @@ impl Dice<'_> {
 
     /// Both halves of an entry of a WeakMap; some with a name that DevTools does not recognise.
     fn entry(&mut self, [key, value, table]: [usize; 3], nodes: &[Node], edges: &mut Vec<Edge>) {
-        let whole = self.byte() % 4 != 0;
+        let whole = !self.byte().is_multiple_of(4);
         let text = if whole { "Foo" } else { "x\ny" };
         let id = |node: usize| nodes[node].id;
         let pair = format!(

@@ -14,7 +14,7 @@ const MAX_MEMORY: u64 = 64 << 20;
 
 fuzz_target!(|bytes: &[u8]| -> Corpus {
     let read = |bytes: &[u8], threads| {
-        let options = ReadOptions { max_memory: Some(MAX_MEMORY), threads };
+        let options = ReadOptions { max_memory: Some(MAX_MEMORY), threads, ..ReadOptions::default() };
         Snapshot::from_bytes(bytes, &options, &Progress::default())
     };
     let (one, two) = (read(bytes, 1), read(bytes, 2));
