@@ -106,6 +106,29 @@ test('where it can’t be forked, the sampling profiler says who allocates; else
   assert.deepStrictEqual([off.suspects, off.diagnosis.reason], [[], 'diagnose is false']);
 });
 
+test('each further leak is compared with the last capture', { skip }, async (t) => {
+  const TMPDIR = scratch(t);
+  const code = program('{}').replace(/print\((await .*)\);/, '$1;').replace('diagnosis.stop();', `
+    for (let i = 0; i < 2; i++) {
+      globalThis['later' + i] = Array.from({ length: 50_000 }, (_, n) => ({ n }));
+      print(await diagnosis.finish({ start: now - 1000, end: now }));
+    }
+    diagnosis.stop();`);
+  const result = await run(code, { env: { TMPDIR } });
+  assert.deepStrictEqual({ code: result.code, stderr: result.stderr }, { code: 0, stderr: '' });
+  const [one, two] = result.stdout.trim().split('\n').map((line) => JSON.parse(line));
+  assert.deepStrictEqual([one.suspects[0].holder, two.suspects[0].holder], ['global.later0 (Array)', 'global.later1 (Array)']);
+  assert.deepStrictEqual([one.diagnosis.method, two.diagnosis.method, fs.readdirSync(TMPDIR)], ['fork', 'fork', []]);
+});
+
+test('when the second capture takes too long, the first one has to do', { skip }, async () => {
+  const { suspects, diagnosis, error } = await found(program('{ patience: { answerMs: 0, lastMs: 120_000 } }'));
+  assert.deepStrictEqual([error, diagnosis.method], [undefined, 'fork']);
+  assert.match(diagnosis.reason, /second capture was not ready in time/);
+  const map = suspects.find(({ holder }) => holder === 'global.sessions (Map)') ?? assert.fail(JSON.stringify(suspects.map((s) => s.holder)));
+  assert.ok(map.countDelta >= 15_000 && map.retainedDelta > 1e6 && map.sizeDelta > 0, JSON.stringify(map));
+});
+
 test('a helper that cannot run is told of, and costs nothing but the cause', { skip }, async () => {
   const { suspects, diagnosis, error } = await found(program('{}', 'process.execPath = "/nonexistent/node";'));
   assert.deepStrictEqual([suspects, error.code], [[], 'ERR_HEAPRS_UNAVAILABLE']);

@@ -27,6 +27,7 @@ class LeakDetector extends EventEmitter {
   #native;
   #diagnose;
   #diagnosis;
+  #confirming; // the native detector whose leak is being diagnosed
 
   constructor(given) {
     super();
@@ -83,10 +84,13 @@ class LeakDetector extends EventEmitter {
     this.#wantGc();
   }
 
-  // A leak is told with its cause, which takes a while.
+  // A leak is told with its cause, which takes a while; one that is confirmed meanwhile is the same.
   #confirm(verdict) {
     const detector = this.#native;
+    if (this.#confirming === detector) return;
+    this.#confirming = detector;
     this.#diagnosis.finish(verdict).then(({ error, ...found }) => {
+      if (this.#confirming === detector) this.#confirming = undefined;
       // Out of the promise: what a listener throws is the process's business, as ever.
       process.nextTick(() => {
         if (detector === this.#native && error) this.emit('diagnosisError', error);

@@ -10,8 +10,8 @@ const { captureHeapSnapshot } = require('../capture.js');
 // The whole of one capture: a diagnosis that takes longer than this is of no use.
 const TIMEOUT_MS = 2 * 60 * 1000;
 
-// Takes one; `which` is 'base' or 'current'. Resolves to { fd, at, mode, pauseMs, … , release() }, or to { error }: never rejects.
-async function takeCapture(diagnose, which) {
+// Takes one; `which` is 'base' or 'current', `abort` a signal beside the user's own. Resolves to { fd, at, mode, pauseMs, … , release() }, or to { error }: never rejects.
+async function takeCapture(diagnose, which, abort) {
   const { file, directory, ...options } = typeof diagnose === 'object' ? diagnose : {};
   const keep = directory !== undefined || (file !== undefined && which === 'current');
   let folder;
@@ -20,7 +20,9 @@ async function takeCapture(diagnose, which) {
     const named = file !== undefined && which === 'current' ? { file } : { directory };
     const target = keep ? named : { file: path.join(folder, `${which}.heapsnapshot.gz`) };
     const at = performance.now();
-    const captured = await captureHeapSnapshot({ mode: 'fork', timeoutMs: TIMEOUT_MS, ...options, ...target });
+    const signals = [options.signal, abort].filter(Boolean);
+    const signal = signals.length > 0 ? { signal: AbortSignal.any(signals) } : undefined;
+    const captured = await captureHeapSnapshot({ mode: 'fork', timeoutMs: TIMEOUT_MS, ...options, ...target, ...signal });
     const fd = fs.openSync(captured.file, 'r');
     const { mode, pauseMs, durationMs, childCpuMs = 0, childPeakBytes = 0 } = captured;
     return { fd, at, mode, pauseMs, durationMs, childCpuMs, childPeakBytes, kept: keep ? captured.file : undefined, closed: false, release };

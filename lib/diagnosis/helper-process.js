@@ -17,17 +17,17 @@ const MOST_OUTPUT = 4 * 2 ** 20;
 // What the helper sees of the environment: what loading needs, nothing that was meant for the app.
 const KEPT = ['PATH', 'LD_LIBRARY_PATH', 'TMPDIR', 'TEMP', 'TMP', 'SystemRoot', 'NAPI_RS_NATIVE_LIBRARY_PATH'];
 
-// Resolves to { suspects, cpuMs, peakBytes }.
+// Resolves to { suspects, cpuMs, peakBytes }. Without a base, the suspects are what holds most.
 function compareInHelper(base, current) {
   return new Promise((resolve, reject) => {
     const gaveUp = (why, code = 'ERR_HEAPRS_UNAVAILABLE', cause) => reject(fail(code, `the captures could not be compared: ${why}`, { cause }));
     const budget = Math.floor(Math.min(freeMemory() * MEMORY_SHARE, MOST_MEMORY));
     let child;
     try {
-      child = spawn(process.execPath, ['--max-old-space-size=256', SCRIPT, JSON.stringify({ budget })], {
+      child = spawn(process.execPath, ['--max-old-space-size=256', SCRIPT, JSON.stringify({ budget, compare: base !== undefined })], {
         cwd: __dirname,
         env: environment(),
-        stdio: ['pipe', 'pipe', 'pipe', base.fd, current.fd],
+        stdio: ['pipe', 'pipe', 'pipe', current.fd, ...(base ? [base.fd] : [])],
         windowsHide: true
       });
     } catch (error) {

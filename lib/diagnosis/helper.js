@@ -1,10 +1,11 @@
 'use strict';
-// The script of the helper process: compares the snapshot on descriptor 3 with the one on descriptor 4 and prints what has grown, as JSON.
+// The script of the helper process: compares the snapshot on descriptor 3 with an earlier one on descriptor 4 and prints what has grown, as
+// JSON; or what holds most, where there is none to compare with.
 
 const fs = require('node:fs');
 const os = require('node:os');
 
-const { budget } = JSON.parse(process.argv[2]);
+const { budget, compare } = JSON.parse(process.argv[2]);
 
 // Whoever wants the answer has the other end; nothing is ever written to it.
 process.stdin.on('end', () => process.exit(1)).on('error', () => process.exit(1)).resume();
@@ -27,8 +28,8 @@ main().then(
 async function main() {
   const { openSnapshot } = require('../snapshot.js');
   const { leakSuspects } = require('./suspects.js');
-  const base = await openSnapshot('/dev/fd/3', { maxMemory: budget });
-  const current = await openSnapshot('/dev/fd/4', { maxMemory: Math.max(1, budget - process.memoryUsage().rss) });
+  const base = compare ? await openSnapshot('/dev/fd/4', { maxMemory: budget }) : undefined;
+  const current = await openSnapshot('/dev/fd/3', { maxMemory: Math.max(1, budget - process.memoryUsage().rss) });
   return leakSuspects(base, current);
 }
 

@@ -2,43 +2,66 @@
 // The cause of a leak: two captures some growth apart, compared in a process of their own; where that is not possible, what the
 // sampling heap profiler knows; else nothing but the reason why.
 
+const v8 = require('node:v8');
 const { forkSupport } = require('../fork.js');
 const { compareInHelper } = require('./helper-process.js');
 const { takeCapture } = require('./captures.js');
+const { costsOf, files, merge, nothing } = require('./findings.js');
 const { Sampling } = require('./sampling.js');
 
 // The second capture comes when about so much has grown again as the suspicion rests on, and it is not waited for when the leak is
 // confirmed before that. But some growth there has to be.
 const GAP_OF_SUSPICION = 0.25;
 const LEAST_GAP_MS = 3000;
-// In a hunt, the first capture comes this long after the start, while the heap is small and a capture of it cheap. When the suspicion
-// comes much later than that, another is taken.
-const EARLY_MS = 1000;
-const EARLY_LASTS_MS = 10 * 60 * 1000;
-// And the second does not wait for a suspicion when a heap grows like this: walking it would soon take longer than the hunt.
+// In a hunt, the first capture comes this long after the start, while the heap is small and a capture of it cheap.
+const EARLY_MS = 500;
+// A capture is kept for so long as the base of a later comparison.
+const BASE_LASTS_MS = 10 * 60 * 1000;
+// And the second does not wait for a suspicion when what lives, or all that is used, has grown like this since: walking such a heap would
+// soon take longer than the hunt.
 const STEEP_BYTES = 32 * 2 ** 20;
+const STEEP_USED_BYTES = 48 * 2 ** 20;
+const STEEP_GAP_MS = 500;
+const LOOK_EVERY_MS = 250;
+// What grew that steeply may have been a program that was loading: it is not the leak's cause when the leak grows so much more slowly.
+const OTHER_PACE = 4;
 // Suspicions come and go, so comparing rests for this many times what it took.
 const REST = 20;
+// A confirmed leak waits so long for two captures to be compared, then the first of them has to do; and for that so long. A hunt tells
+// within 40 s of its start what it can.
+const PATIENCE = { answerMs: 150_000, lastMs: 60_000 };
+const PATIENCE_OF_HUNT = { answerMs: 10_000, leastMs: 2000, untilMs: 33_000, lastMs: 5000 };
+const HUNT_MS = 40_000;
 // Sampling that begins with a suspicion, where captures are not possible. V8's own default is 32 KiB.
 const SAMPLING_INTERVAL = 64 * 1024;
 
+const TOO_LATE = 'the heap could not be captured in time';
+const ALONE =
+  'a second capture was not ready in time, so the suspects are what the first one holds most of, without what has grown since; the deltas count all of it';
 const NOTHING_NAMED = 'nothing that a program holds has grown enough between the two captures to be named';
 
 // What one detector does to name causes. Nothing here throws: a diagnosis that fails says why.
 class Diagnosis {
   #options;
+  #patience;
+  #started = performance.now();
   #sampling;
-  #early; // the promise of a first capture before any suspicion
-  #earlyLive; // what lived then, in bytes
-  #base; // the first capture, while it may still be compared with another
+  #early; // looks whether the heap grows steeply, while there is a first capture and no suspicion
+  #base; // the promise of a capture that a later one may be compared with
+  #forgetting; // the timer that lets go of it
   #work; // the promise of what the comparison has found
-  #hurry; // ends the wait for growth
+  #last = Promise.resolve(); // the same of whichever came last
+  #abort; // gives up the second capture
+  #steepPace; // bytes an hour that had made it begin, when no suspicion had
+  #hurry; // ends the wait for growth, now or when it begins
+  #hurried = false;
   #restUntil = 0;
   #stopped = false;
 
-  // `options`: the detector's `diagnose` (undefined: where it works) and `samplingInterval`; whether it is a `hunt`.
-  constructor({ diagnose = true, samplingInterval, hunt }) {
+  // The detector's `diagnose` (undefined: where it works) and `samplingInterval`; whether it is a `hunt`.
+  constructor({ diagnose = true, samplingInterval, hunt = false, patience }) {
     this.#options = { diagnose, samplingInterval };
+    this.#patience = () => patience ?? (hunt && performance.now() - this.#started < HUNT_MS ? PATIENCE_OF_HUNT : PATIENCE);
     if (hunt && diagnose === true && captures(diagnose).possible) setTimeout(() => this.#beginEarly(), EARLY_MS).unref();
     if (typeof samplingInterval === 'number') this.#sampling = Sampling.start(samplingInterval);
   }
@@ -49,9 +72,7 @@ class Diagnosis {
     if (diagnose === false || this.#stopped) return;
     if (captures(diagnose).possible) {
       if (this.#work && performance.now() < this.#restUntil) return;
-      this.#forget();
-      this.#restUntil = Infinity;
-      this.#work = this.#look((end - start) * GAP_OF_SUSPICION);
+      this.#look((end - start) * GAP_OF_SUSPICION);
     } else if (samplingInterval !== false) {
       this.#sampling ??= Sampling.start(SAMPLING_INTERVAL);
     }
@@ -59,9 +80,7 @@ class Diagnosis {
 
   // At each full collection: what lives.
   lives(bytes) {
-    if (!this.#early) return;
-    this.#earlyLive ??= bytes;
-    if (bytes - this.#earlyLive > STEEP_BYTES) this.begin({ start: 0, end: 0 });
+    this.#early?.lives(bytes);
   }
 
   // At a leak: { suspects, diagnosis, files, error }; `error` is what a user should hear of, beside the report.
@@ -71,12 +90,11 @@ class Diagnosis {
     const { possible, reason } = captures(diagnose);
     let found = nothing(reason);
     if (possible) {
+      if (this.#work && this.#steepPace > OTHER_PACE * verdict.growthPerHour) this.#work = undefined;
       if (!this.#work) this.begin(verdict);
-      this.#hurry?.();
-      found = await this.#work;
-      // Too little between them, it seems: now there is more.
-      if (found.suspects.length === 0 && !found.error && this.#base) found = merge(found, await this.#compare(this.#base));
-      this.#forget();
+      found = await this.#inTime();
+      this.#work = undefined;
+      this.#restUntil = 0;
     }
     found = await this.#withStacks(found);
     if (samplingInterval === undefined) this.#endSampling();
@@ -86,71 +104,133 @@ class Diagnosis {
   stop() {
     this.#stopped = true;
     this.#hurry?.();
-    this.#forget();
-    this.#forgetEarly();
+    this.#abort?.abort();
+    this.#early?.stop();
+    this.#keep(undefined);
     this.#endSampling();
   }
 
   #beginEarly() {
     if (this.#stopped || this.#work) return;
-    this.#early = takeCapture(this.#options.diagnose, 'base');
-    setTimeout(() => this.#forgetEarly(), EARLY_LASTS_MS).unref();
+    this.#keep(takeCapture(this.#options.diagnose, 'base'));
+    const used = () => v8.getHeapStatistics().used_heap_size;
+    const first = { at: performance.now(), used: used() };
+    const steep = (bytes, limit) => {
+      if (bytes - first.used < limit || this.#work) return;
+      this.#look(STEEP_GAP_MS, STEEP_GAP_MS);
+      this.#steepPace = ((bytes - first.used) / (performance.now() - first.at)) * 3_600_000;
+    };
+    const timer = setInterval(() => steep(used(), STEEP_USED_BYTES), LOOK_EVERY_MS).unref();
+    this.#early = { lives: (bytes) => steep(bytes, STEEP_BYTES), stop: () => clearInterval(timer) };
   }
 
-  #forgetEarly() {
-    this.#early?.then((capture) => capture.release?.());
-    this.#early = this.#earlyLive = undefined;
+  // Keeps the promise of a capture for a while, and lets go of the one before.
+  #keep(capture) {
+    clearTimeout(this.#forgetting);
+    this.#base?.then((former) => former.release?.());
+    this.#base = capture;
+    if (capture) this.#forgetting = setTimeout(() => this.#forget(), BASE_LASTS_MS).unref();
   }
 
-  async #look(gap) {
-    const early = this.#early;
-    this.#early = this.#earlyLive = undefined;
-    const base = await (early ?? takeCapture(this.#options.diagnose, 'base'));
-    if (base.error) return { ...nothing(base.error.message), error: base.error };
-    if (this.#stopped) {
-      base.release();
-      return nothing('the detector was stopped');
-    }
-    this.#base = base;
-    await this.#growth(base, early ? LEAST_GAP_MS : Math.max(gap, LEAST_GAP_MS));
+  #forget() {
+    this.#early?.stop();
+    this.#early = undefined;
+    this.#keep(undefined);
+  }
+
+  // Begins to compare the capture that is kept, or one taken now, with one after some growth.
+  #look(gap, least = LEAST_GAP_MS) {
+    this.#early?.stop();
+    this.#early = this.#steepPace = undefined;
+    this.#restUntil = Infinity;
+    this.#hurried = false;
+    const fresh = this.#base === undefined;
+    if (fresh) this.#keep(takeCapture(this.#options.diagnose, 'base'));
+    // One after the other: each leaves a capture for the next.
+    this.#work = this.#last = this.#last.then(() => this.#compareAfter(fresh ? Math.max(gap, least) : least, least));
+  }
+
+  async #compareAfter(gap, least) {
     const begun = performance.now();
-    const found = await this.#compare(base);
+    let base = await this.#base;
+    if (!this.#stopped && (!base || base.error)) {
+      this.#keep(takeCapture(this.#options.diagnose, 'base'));
+      base = await this.#base;
+    }
+    if (!base || this.#stopped) return nothing('the detector was stopped');
+    if (base.error) {
+      this.#keep(undefined);
+      return { ...nothing(base.error.message), error: base.error };
+    }
+    clearTimeout(this.#forgetting);
+    await this.#growth(base, gap, least);
+    let { found, current } = await this.#compare(base);
+    // Too little between them, it seems, and the leak is sure: now there is more.
+    if (this.#hurried && current && found.suspects.length === 0) {
+      current.release();
+      const again = await this.#compare(base);
+      found = merge(found, again.found);
+      current = again.current;
+    }
+    if (base.told !== true) found = merge(costsOf(base), found);
+    const next = current ?? (base.closed ? undefined : base);
+    if (next) next.told = true;
+    if (this.#stopped || next !== base) this.#keep(next && Promise.resolve(next));
+    if (this.#stopped) this.#keep(undefined);
     const now = performance.now();
-    this.#restUntil = now + REST * (base.durationMs + now - begun);
-    return merge({ ...nothing(), diagnosis: costs(base), files: files(base) }, found);
+    this.#restUntil = now + REST * (now - begun);
+    return found;
   }
 
-  // Waits for `gap` milliseconds since the first capture, or less when it hurries. The process may end meanwhile.
-  #growth(base, gap) {
+  // Waits for `gap` milliseconds since the first capture, or for `least` when it hurries. The process may end meanwhile.
+  #growth(base, gap, least) {
     return new Promise((resolve) => {
       const left = (ms) => Math.max(0, base.at + ms - performance.now());
-      let timer = setTimeout(resolve, left(gap)).unref();
+      let timer = setTimeout(resolve, left(this.#hurried ? Math.min(gap, least) : gap)).unref();
       this.#hurry = () => {
         clearTimeout(timer);
-        timer = setTimeout(resolve, left(this.#stopped ? 0 : Math.min(gap, LEAST_GAP_MS))).unref();
+        timer = setTimeout(resolve, left(this.#stopped ? 0 : Math.min(gap, least))).unref();
         this.#hurry = undefined;
       };
     });
   }
 
-  // What has grown from `base` to now.
+  // What has grown from `base` to a capture that is taken now: { found, current }, without `current` when that failed.
   async #compare(base) {
-    if (this.#stopped) return nothing('the detector was stopped');
+    if (this.#stopped) return { found: nothing('the detector was stopped') };
     let current;
     try {
-      current = await takeCapture(this.#options.diagnose, 'current');
+      const abort = (this.#abort = new AbortController());
+      current = await takeCapture(this.#options.diagnose, 'current', abort.signal);
+      if (this.#abort === abort) this.#abort = undefined;
       if (current.error) throw current.error;
-      if (base.closed) return nothing('the detector was stopped');
+      if (base.closed) return { found: nothing('the detector was stopped'), current };
       const { suspects, cpuMs, peakBytes } = await compareInHelper(base, current);
       const { pauseMs, childCpuMs, childPeakBytes, mode } = current;
       const diagnosis = { method: mode, pauseMs, childCpuMs: childCpuMs + cpuMs, peakBytes: Math.max(childPeakBytes, peakBytes) };
       if (suspects.length === 0) diagnosis.reason = NOTHING_NAMED;
-      return { suspects, diagnosis, files: files(current) };
+      return { found: { suspects, diagnosis, files: files(current) }, current };
     } catch (error) {
-      return { ...nothing(error.message), error };
-    } finally {
       current?.release?.();
+      return { found: { ...nothing(error.message), error } };
     }
+  }
+
+  // What the work has found; when that takes too long, what its first capture holds.
+  async #inTime() {
+    const { answerMs, lastMs, leastMs = answerMs, untilMs = Infinity } = this.#patience();
+    const work = this.#work;
+    this.#hurried = true;
+    this.#hurry?.();
+    const left = this.#started + untilMs - performance.now();
+    const found = await within(Math.min(answerMs, Math.max(left, leastMs)), work);
+    if (found) return found;
+    const base = await within(0, this.#base);
+    // Walking a large heap takes the time that is needed for what there is.
+    this.#abort?.abort();
+    const alone = base?.fd === undefined || base.closed ? Promise.resolve() : lookAt(base);
+    const better = work.then((late) => (late.suspects.length > 0 ? late : alone));
+    return (await within(lastMs, Promise.race([alone.then((one) => one ?? better), better]))) ?? nothing(TOO_LATE);
   }
 
   // Adds who allocates what is still alive; where there are no suspects, that is all there is to say.
@@ -166,16 +246,27 @@ class Diagnosis {
     return { ...found, diagnosis, suspects: sites.map(({ suspect }) => suspect) };
   }
 
-  #forget() {
-    this.#base?.release();
-    this.#base = undefined;
-    this.#work = undefined;
-    this.#restUntil = 0;
-  }
-
   #endSampling() {
     this.#sampling?.stop();
     this.#sampling = undefined;
+  }
+}
+
+// What `promise` gives, or nothing after so many milliseconds. The process may end meanwhile.
+function within(ms, promise) {
+  let timer;
+  const late = new Promise((resolve) => (timer = setTimeout(resolve, ms).unref()));
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
+
+// What a capture holds, where there is no second one to tell what of it grows; nothing when that can't be told either.
+async function lookAt(base) {
+  try {
+    const { suspects, cpuMs, peakBytes } = await compareInHelper(undefined, base);
+    const found = { ...nothing(ALONE), suspects };
+    return merge(costsOf(base), { ...found, diagnosis: { ...found.diagnosis, method: base.mode, childCpuMs: cpuMs, peakBytes } });
+  } catch {
+    return undefined;
   }
 }
 
@@ -184,25 +275,6 @@ function captures(diagnose) {
   if (typeof diagnose === 'object' && (diagnose.mode === 'inline' || diagnose.mode === 'auto')) return { possible: true };
   const { supported, reason } = forkSupport();
   return { possible: supported, reason: reason && `captures by fork are not possible here: ${reason}` };
-}
-
-function nothing(reason) {
-  return { suspects: [], diagnosis: { method: 'none', ...(reason && { reason }), pauseMs: 0, childCpuMs: 0, peakBytes: 0 }, files: [] };
-}
-
-function costs({ mode, pauseMs, childCpuMs, childPeakBytes }) {
-  return { method: mode, pauseMs, childCpuMs, peakBytes: childPeakBytes };
-}
-
-function files({ kept }) {
-  return kept ? [kept] : [];
-}
-
-// The later finding, with what both have cost.
-function merge(one, two) {
-  const [a, b] = [one.diagnosis, two.diagnosis];
-  const diagnosis = { ...b, pauseMs: a.pauseMs + b.pauseMs, childCpuMs: a.childCpuMs + b.childCpuMs, peakBytes: Math.max(a.peakBytes, b.peakBytes) };
-  return { ...two, diagnosis, files: [...one.files, ...two.files] };
 }
 
 module.exports = { Diagnosis };

@@ -5,8 +5,13 @@ const { compareSnapshots } = require('../snapshot.js');
 
 const LIMIT = 5;
 
-// Best first.
+// Best first. Without a base, what holds most, as if all of it had grown.
 async function leakSuspects(base, current) {
+  if (!base) {
+    const rows = new Map((await current.summary()).map((row) => [row.name, { sizeDelta: row.selfSize }]));
+    const all = ({ count, retainedSize }) => ({ newSize: retainedSize, retainedDelta: retainedSize, countDelta: count });
+    return (await current.suspects({ limit: LIMIT })).map((suspect) => leakSuspect({ ...suspect, growth: all(suspect) }, rows.get(suspect.className)));
+  }
   const found = await current.suspects({ base, limit: LIMIT });
   const { rows } = await compareSnapshots(base, current);
   const classes = new Map(rows.map((row) => [row.name, row]));
