@@ -157,6 +157,25 @@ fn what_cannot_be_redacted_in_one_pass_is_an_error() {
     assert_eq!(error.code, Code::Truncated);
 }
 
+/// Far beyond all strings, of a node and of an edge: an error, and no memory for what lies between.
+#[test]
+fn indices_that_lie() {
+    let model = small();
+    for digits in ["200000000", "4294967295"] {
+        let lie = |list: &str| {
+            let at = model.find(list).unwrap() + list.len();
+            let second = at + model[at..].find(',').unwrap() + 1;
+            let end = second + model[second..].find(',').unwrap();
+            format!("{}{digits}{}", &model[..second], &model[end..])
+        };
+        for text in [lie("\"nodes\":["), lie("\"edges\":[")] {
+            for redaction in [Redaction::default(), WITH_KEYS] {
+                assert_eq!(redacted(text.as_bytes(), redaction).unwrap_err().code, Code::Corrupt);
+            }
+        }
+    }
+}
+
 /// What heaprs does not know may hold anything.
 #[test]
 fn unknown_parts_are_left_out() {

@@ -10,7 +10,7 @@ use crate::{
     error::Result,
     graph::steps::Steps,
     progress::Progress,
-    snapshot::{Column, EdgeType, JsStr, NodeType, Snapshot},
+    snapshot::{Column, EdgeType, JsStr, NodeType, Snapshot, Spelled},
 };
 
 /// The longest name of a definition, in UTF-16 units (its first property is taken at any length).
@@ -33,6 +33,11 @@ pub(crate) fn is_plain(snapshot: &Snapshot, node: u32) -> bool {
     snapshot.node_type(node) == NodeType::Object && snapshot.node_name(node).is("Object")
 }
 
+/// The same for loops, which know where the strings have "Object".
+fn is_object(snapshot: &Snapshot, object: &Spelled, node: u32) -> bool {
+    snapshot.node_type(node) == NodeType::Object && object.at(snapshot.node_name_index(node))
+}
+
 /// The common shapes of this snapshot's plain objects, most common first.
 ///
 /// Two passes, as a heap can hold more different shapes than fit into memory (dictionaries): the first counts hashes of
@@ -40,12 +45,13 @@ pub(crate) fn is_plain(snapshot: &Snapshot, node: u32) -> bool {
 pub(crate) fn infer(snapshot: &Snapshot, progress: &Progress) -> Result<Vec<Definition>> {
     let from = snapshot.root();
     let mut steps = Steps::start(progress, "interfaces", 2 * u64::from(snapshot.node_count() - from))?;
-    let mut shapes = Shapes { snapshot, lengths: Column::new(), shape: Vec::new(), unnamed: 0 };
+    let [object, proto] = ["Object", "__proto__"].map(|name| snapshot.strings().spelled(name));
+    let mut shapes = Shapes { snapshot, proto, lengths: Column::new(), shape: Vec::new(), unnamed: 0 };
     let mut plain = 0u64;
     let mut seen: Vec<u32> = Vec::new();
     for node in from..snapshot.node_count() {
         steps.one()?;
-        if is_plain(snapshot, node) {
+        if is_object(snapshot, &object, node) {
             plain += 1;
             if shapes.read(node, &steps)? {
                 seen.resize(1 << 20, 0);
@@ -60,7 +66,7 @@ pub(crate) fn infer(snapshot: &Snapshot, progress: &Progress) -> Result<Vec<Defi
     let mut index: FxHashMap<Vec<u32>, usize> = FxHashMap::default();
     for node in from..snapshot.node_count() {
         steps.one()?;
-        if !is_plain(snapshot, node) || !shapes.read(node, &steps)? {
+        if !is_object(snapshot, &object, node) || !shapes.read(node, &steps)? {
             continue;
         }
         if !common(u64::from(seen[shapes.slot(seen.len())])) {
@@ -93,6 +99,7 @@ struct Candidate {
 /// Reads the shapes of objects: the property names, as string indices, that make up the object's own definition.
 struct Shapes<'a> {
     snapshot: &'a Snapshot,
+    proto: Spelled,
     /// By string index: the formatted length in UTF-16 units plus one, at most 255; 0 where not computed yet.
     lengths: Column<u8>,
     shape: Vec<u32>,
@@ -113,7 +120,7 @@ impl Shapes<'_> {
                 continue;
             }
             let name = self.snapshot.edge_name(edge);
-            if self.snapshot.strings().get(name).is("__proto__") {
+            if self.proto.at(name) {
                 continue;
             }
             let own = self.length(name)?;
@@ -174,9 +181,10 @@ pub(crate) fn apply(
     let mut steps = Steps::start(progress, "matching interfaces", u64::from(snapshot.node_count()))?;
     if !definitions.is_empty() {
         let mut matcher = Matcher::new(definitions);
+        let object = snapshot.strings().spelled("Object");
         for node in snapshot.root()..snapshot.node_count() {
             steps.one()?;
-            if is_plain(snapshot, node)
+            if is_object(snapshot, &object, node)
                 && let Some(definition) = matcher.find(snapshot, node, &steps)?
             {
                 matched(node, definition as usize);
@@ -201,7 +209,9 @@ struct Matcher<'a> {
     lists: Vec<(Vec<u32>, u32)>,
     /// By property: the definitions whose rarest property it is, best first.
     by_rarest: Vec<Vec<u32>>,
+    /// By the string indices of an object's properties, in its own order.
     remembered: FxHashMap<Vec<u32>, Option<u32>>,
+    names: Vec<u32>,
     object: Vec<u32>,
 }
 
@@ -231,18 +241,23 @@ impl<'a> Matcher<'a> {
             }
         }
         let (of_string, remembered) = Default::default();
-        Matcher { numbers, of_string, lists, by_rarest, remembered, object: Vec::new() }
+        Matcher { numbers, of_string, lists, by_rarest, remembered, names: Vec::new(), object: Vec::new() }
     }
 
     /// The rank of the best definition for an object.
     fn find(&mut self, snapshot: &Snapshot, node: u32, steps: &Steps<'_>) -> Result<Option<u32>> {
-        self.object.clear();
+        self.names.clear();
         for edge in snapshot.edge_range(node) {
             steps.edge(edge)?;
-            if snapshot.edge_type(edge) != EdgeType::Property {
-                continue;
+            if snapshot.edge_type(edge) == EdgeType::Property {
+                self.names.push(snapshot.edge_name(edge));
             }
-            let string = snapshot.edge_name(edge);
+        }
+        if let Some(&known) = self.remembered.get(&self.names) {
+            return Ok(known);
+        }
+        self.object.clear();
+        for &string in &self.names {
             let number = *self.of_string.entry(string).or_insert_with(|| {
                 let name = snapshot.strings().get(string);
                 self.numbers.get(name.as_bytes()).copied().unwrap_or(FOREIGN)
@@ -252,9 +267,6 @@ impl<'a> Matcher<'a> {
             }
         }
         self.object.sort_unstable();
-        if let Some(&known) = self.remembered.get(&self.object) {
-            return Ok(known);
-        }
         let mut best = u32::MAX;
         let mut last = FOREIGN;
         for &number in &self.object {
@@ -267,8 +279,8 @@ impl<'a> Matcher<'a> {
             }
         }
         let found = self.lists.get(best as usize).map(|&(_, rank)| rank);
-        if self.remembered.len() < REMEMBERED && self.object.len() <= 64 {
-            self.remembered.insert(self.object.clone(), found);
+        if self.remembered.len() < REMEMBERED && self.names.len() <= 64 {
+            self.remembered.insert(self.names.clone(), found);
         }
         Ok(found)
     }

@@ -15,6 +15,8 @@ pub(crate) fn compute(snapshot: &Snapshot, graph: &Graph, progress: &Progress) -
     let mut native = NativeStatistics { total: snapshot.extra_native_bytes(), typed_arrays: 0 };
     let mut elements = Vec::new();
     let mut steps = Steps::start(progress, "statistics", u64::from(snapshot.node_count()))?;
+    let [array, elements_name, data] =
+        ["Array", "elements", "system / JSArrayBufferData"].map(|name| snapshot.strings().spelled(name));
     for node in 0..snapshot.node_count() {
         steps.one()?;
         let size = u64::from(graph.self_size(node));
@@ -22,19 +24,17 @@ pub(crate) fn compute(snapshot: &Snapshot, graph: &Graph, progress: &Progress) -
             NodeType::Hidden => v8heap.system += size,
             NodeType::Native => {
                 native.total += size;
-                if snapshot.node_name(node).is("system / JSArrayBufferData")
-                    && !graph.states().is_renamed(snapshot, node)
-                {
+                if data.at(snapshot.node_name_index(node)) && !graph.states().is_renamed(snapshot, node) {
                     native.typed_arrays += size;
                 }
             }
             NodeType::Code => v8heap.code += size,
             NodeType::String | NodeType::ConcatenatedString | NodeType::SlicedString => v8heap.strings += size,
-            _ if snapshot.node_name(node).is("Array") => {
+            _ if array.at(snapshot.node_name_index(node)) => {
                 v8heap.js_arrays += size;
                 for edge in snapshot.edges(node) {
                     steps.edge(edge.ordinal)?;
-                    if edge.kind == EdgeType::Internal && snapshot.strings().get(edge.name_or_index).is("elements") {
+                    if edge.kind == EdgeType::Internal && elements_name.at(edge.name_or_index) {
                         if graph.self_size(edge.to) > 0 {
                             elements.push(edge.to);
                         }
@@ -47,7 +47,7 @@ pub(crate) fn compute(snapshot: &Snapshot, graph: &Graph, progress: &Progress) -
     }
     // An array's elements count with it when nothing else refers to them.
     if !elements.is_empty() {
-        let shared = referred_to_twice(snapshot, &steps)?;
+        let shared = referred_to_twice(snapshot, &elements, &steps)?;
         let sizes = elements.iter().filter(|&&node| !shared.contains(node)).map(|&n| u64::from(graph.self_size(n)));
         v8heap.js_arrays += sizes.sum::<u64>();
     }
@@ -56,14 +56,18 @@ pub(crate) fn compute(snapshot: &Snapshot, graph: &Graph, progress: &Progress) -
     Ok(Statistics { total, v8heap, native })
 }
 
-/// The nodes with two or more incoming edges, weak ones and repeated ones counted.
-fn referred_to_twice(snapshot: &Snapshot, steps: &Steps<'_>) -> Result<BitSet> {
+/// Those of `nodes` with two or more incoming edges, weak ones and repeated ones counted.
+fn referred_to_twice(snapshot: &Snapshot, nodes: &[u32], steps: &Steps<'_>) -> Result<BitSet> {
+    let mut asked = BitSet::new(snapshot.node_count())?;
+    for &node in nodes {
+        asked.insert(node);
+    }
     let mut once = BitSet::new(snapshot.node_count())?;
     let mut twice = BitSet::new(snapshot.node_count())?;
     for edge in 0..snapshot.edge_count() {
         steps.edge(edge)?;
         let to = snapshot.edge_to(edge);
-        if !once.insert(to) {
+        if asked.contains(to) && !once.insert(to) {
             twice.insert(to);
         }
     }

@@ -4,7 +4,7 @@ use super::{BitSet, NO_DISTANCE, SYSTEM_DISTANCE, WeakMapNames, flags, steps::St
 use crate::{
     error::Result,
     progress::Progress,
-    snapshot::{Column, Edge, EdgeType, NodeType, Snapshot, prefetch},
+    snapshot::{Column, Edge, EdgeType, NodeType, Snapshot, Spelled, prefetch},
 };
 
 /// Two breadth-first searches: from the user roots, then from the root for what only synthetic roots reach.
@@ -12,7 +12,7 @@ pub(crate) fn compute(snapshot: &Snapshot, weak_maps: &WeakMapNames, progress: &
     let count = snapshot.node_count();
     let mut search = Search {
         snapshot,
-        filter: Filter { snapshot, weak_maps, pending: BitSet::new(weak_maps.pairs())? },
+        filter: Filter::new(snapshot, weak_maps)?,
         distance: Column::filled(count as usize, NO_DISTANCE)?,
         steps: Steps::start(progress, "distances", u64::from(count))?,
     };
@@ -85,13 +85,25 @@ struct Filter<'a> {
     weak_maps: &'a WeakMapNames,
     /// WeakMap entries of which one half was seen.
     pending: BitSet,
+    native_context: Spelled,
+    map_descriptors: Spelled,
 }
 
-impl Filter<'_> {
+impl<'a> Filter<'a> {
+    fn new(snapshot: &'a Snapshot, weak_maps: &'a WeakMapNames) -> Result<Self> {
+        Ok(Filter {
+            snapshot,
+            weak_maps,
+            pending: BitSet::new(weak_maps.pairs())?,
+            native_context: snapshot.strings().spelled("system / NativeContext"),
+            map_descriptors: snapshot.strings().spelled("(map descriptors)"),
+        })
+    }
+
     fn source(&self, node: u32) -> Source {
         match self.snapshot.node_type(node) {
-            NodeType::Hidden if self.snapshot.node_name(node).is("system / NativeContext") => Source::NativeContext,
-            NodeType::Array if self.snapshot.node_name(node).is("(map descriptors)") => Source::MapDescriptors,
+            NodeType::Hidden if self.native_context.at(self.snapshot.node_name_index(node)) => Source::NativeContext,
+            NodeType::Array if self.map_descriptors.at(self.snapshot.node_name_index(node)) => Source::MapDescriptors,
             _ => Source::Ordinary,
         }
     }

@@ -43,6 +43,8 @@ pub(crate) fn page_owned(snapshot: &Snapshot, progress: &Progress) -> Result<Bit
             steps.edge(edge)?;
             let to = snapshot.edge_to(edge);
             if snapshot.edge_type(edge) != EdgeType::Weak && owned.insert(to) {
+                // The last one is the next.
+                snapshot.prefetch_edges(to);
                 list.push(to)?;
             }
         }

@@ -28,6 +28,7 @@ use labels::Labels;
 pub use open::ReadOptions;
 pub(crate) use pages::{Column, prefetch};
 pub use redact::{Redaction, redact};
+pub(crate) use strings::Spelled;
 pub use strings::Strings;
 pub use trace::{Sample, TraceFunction, TraceNode};
 pub use types::{EdgeType, NodeType, TypeNames};
@@ -192,6 +193,11 @@ impl Snapshot {
             self.edge_label.prefetch(edge);
             prefetch(&self.edge_to, edge);
         }
+    }
+    /// Begins to load where a node's edges are.
+    #[inline(always)]
+    pub(crate) fn prefetch_edges(&self, node: u32) {
+        prefetch(&self.first_edge, node as usize);
     }
     /// The edges of a node, in file order.
     pub fn edges(&self, node: u32) -> impl Iterator<Item = Edge> + '_ {

@@ -13,6 +13,21 @@ pub struct Strings {
     ends: Column<u64>,
 }
 
+/// The string indices of one text (a table may have it more than once): for loops that ask of every node whether it has that name, without
+/// a look at the strings themselves.
+pub(crate) struct Spelled {
+    first: Option<u32>,
+    more: Vec<u32>,
+}
+
+impl Spelled {
+    /// Whether the string at `index` is the text.
+    #[inline]
+    pub(crate) fn at(&self, index: u32) -> bool {
+        self.first == Some(index) || self.more.contains(&index)
+    }
+}
+
 impl Strings {
     /// How many strings.
     pub fn len(&self) -> usize {
@@ -31,6 +46,16 @@ impl Strings {
     /// All strings, in the order of the table.
     pub fn iter(&self) -> impl Iterator<Item = JsStr<'_>> {
         (0..self.len() as u32).map(|i| self.get(i))
+    }
+
+    /// Where the table has `text`.
+    pub(crate) fn spelled(&self, text: &str) -> Spelled {
+        let mut start = 0;
+        let mut found = (0u32..).zip(&self.ends[..]).filter_map(|(index, &end)| {
+            let range = std::mem::replace(&mut start, end) as usize..end as usize;
+            (range.len() == text.len() && &self.bytes[range] == text.as_bytes()).then_some(index)
+        });
+        Spelled { first: found.next(), more: found.collect() }
     }
 
     pub(super) fn memory(&self) -> u64 {

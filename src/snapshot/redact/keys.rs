@@ -10,6 +10,7 @@ use rustc_hash::FxHashMap;
 
 use super::{
     Output,
+    paged::Paged,
     rewrite::{edge_type, row},
     uses::{Slot, Uses},
 };
@@ -31,7 +32,7 @@ pub(super) struct Keys {
     shapes: Vec<u64>,
     /// Objects of each hidden class: one, or more.
     objects: FxHashMap<u32, bool>,
-    strings: Vec<Seen>,
+    strings: Paged<Seen>,
 }
 
 /// What a property name was seen as.
@@ -61,27 +62,19 @@ impl Keys {
             set[node / 64] |= u64::from(kind == wanted) << (node % 64);
         }
         if slot == Slot::Name {
-            self.seen(name).named = true;
+            self.strings.get_mut(name).named = true;
         }
     }
 
     /// Whether a property name of no dictionary may stay.
     pub(super) fn keeps(&self, string: u32) -> bool {
-        let Some(seen) = self.strings.get(string as usize) else { return false };
+        let seen = self.strings.get(string);
         seen.named || seen.shapes.iter().any(|shape| self.objects.get(shape) == Some(&true))
     }
 
     /// Whether it is a name of the program's besides.
     pub(super) fn is_named(&self, string: u32) -> bool {
-        self.strings.get(string as usize).is_some_and(|seen| seen.named)
-    }
-
-    fn seen(&mut self, string: u32) -> &mut Seen {
-        let at = string as usize;
-        if at >= self.strings.len() {
-            self.strings.resize((at + 1).next_power_of_two(), Seen::default());
-        }
-        &mut self.strings[at]
+        self.strings.get(string).named
     }
 }
 
@@ -164,7 +157,7 @@ impl<'a> KeyReader<'a> {
                 kind if kind.has_index_name() => u64::from(name),
                 EdgeType::Property if is_object && dictionary => self.uses.index(name, Slot::Key)?,
                 EdgeType::Property if is_object => {
-                    let seen = self.keys.seen(name);
+                    let seen = self.keys.strings.get_mut(name);
                     seen.named |= global;
                     if let Some(shape) = shape {
                         seen.shapes[usize::from(seen.shapes[0] != 0)] = shape;
@@ -172,7 +165,7 @@ impl<'a> KeyReader<'a> {
                     self.uses.index(name, Slot::Name)?
                 }
                 _ => {
-                    self.keys.seen(name).named = true;
+                    self.keys.strings.get_mut(name).named = true;
                     self.uses.index(name, Slot::Name)?
                 }
             };

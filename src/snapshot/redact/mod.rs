@@ -10,6 +10,7 @@
 mod keys;
 mod literal;
 mod names;
+mod paged;
 mod rewrite;
 mod table;
 mod token;

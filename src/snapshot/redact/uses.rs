@@ -1,6 +1,6 @@
 //! What is known of each string before its text comes: what it is used as.
 
-use super::{Redaction, keys::Keys};
+use super::{Redaction, keys::Keys, paged::Paged};
 use crate::{
     error::{Code, Error, Result},
     snapshot::NodeType,
@@ -22,19 +22,15 @@ pub(super) enum Slot {
 
 pub(super) const SLOTS: [Slot; 4] = [Slot::Name, Slot::Content, Slot::Number, Slot::Key];
 
-/// More strings than any snapshot has; an index beyond it would only cost memory.
+/// More strings than any snapshot has.
 const MAX_STRINGS: u32 = 1 << 28;
-/// Ids in one piece of the set of ids.
-const CHUNK: u32 = 1 << 15;
-
-type Chunk = Box<[u64; CHUNK as usize / 64]>;
 
 pub(super) struct Uses {
     pub(super) redaction: Redaction,
     /// A bit for each slot of each string.
-    used: Vec<u8>,
+    used: Paged<u8>,
     /// The ids of nodes whose name says nothing of their content.
-    named: Vec<Option<Chunk>>,
+    named: Paged<u64>,
     /// With `dictionary_keys` only.
     pub(super) keys: Option<Keys>,
 }
@@ -42,7 +38,7 @@ pub(super) struct Uses {
 impl Uses {
     pub(super) fn new(redaction: Redaction) -> Uses {
         let keys = redaction.dictionary_keys.then(Keys::default);
-        Uses { redaction, used: Vec::new(), named: Vec::new(), keys }
+        Uses { redaction, used: Paged::default(), named: Paged::default(), keys }
     }
 
     /// How many indices each string has in the output.
@@ -52,43 +48,30 @@ impl Uses {
 
     /// Notes a use, and says under which index it is in the output.
     pub(super) fn index(&mut self, string: u32, slot: Slot) -> Result<u64> {
-        let i = string as usize;
-        if i >= self.used.len() {
-            if string >= MAX_STRINGS {
-                return Err(Error::new(
-                    Code::Corrupt,
-                    format!("a name refers to string {string}, which can't be there"),
-                ));
-            }
-            self.used.resize((i + 1).next_power_of_two(), 0);
+        if string >= MAX_STRINGS {
+            return Err(Error::new(Code::Corrupt, format!("a name refers to string {string}, which can't be there")));
         }
-        self.used[i] |= 1 << slot as u8;
+        *self.used.get_mut(string) |= 1 << slot as u8;
         Ok(u64::from(string) * u64::from(self.slots()) + slot as u64)
     }
 
     pub(super) fn is_used(&self, string: u32, slot: Slot) -> bool {
-        self.used.get(string as usize).is_some_and(|used| used & 1 << slot as u8 != 0)
+        self.used.get(string) & 1 << slot as u8 != 0
     }
 
     /// Whether a string from this one on is used: then the table is too short.
     pub(super) fn any_from(&self, string: u32) -> bool {
-        self.used.get(string as usize..).is_some_and(|rest| rest.iter().any(|&used| used != 0))
+        self.used.from(string).any(|used| used != 0)
     }
 
     /// Notes a node whose name is no content.
     pub(super) fn add_named(&mut self, id: u32) {
-        let at = (id / CHUNK) as usize;
-        if at >= self.named.len() {
-            self.named.resize_with(at + 1, || None);
-        }
-        let chunk = self.named[at].get_or_insert_with(|| Box::new([0; CHUNK as usize / 64]));
-        chunk[(id % CHUNK / 64) as usize] |= 1 << (id % 64);
+        *self.named.get_mut(id / 64) |= 1 << (id % 64);
     }
 
     /// Whether the node of this id is known to have a name that is no content.
     pub(super) fn is_named(&self, id: u32) -> bool {
-        let chunk = self.named.get((id / CHUNK) as usize).and_then(Option::as_ref);
-        chunk.is_some_and(|chunk| chunk[(id % CHUNK / 64) as usize] & 1 << (id % 64) != 0)
+        self.named.get(id / 64) & 1 << (id % 64) != 0
     }
 }
 
