@@ -298,8 +298,10 @@ export interface DiffRow {
 
 /** What to do and when; `lib/dump.js` has checked and completed it. */
 export interface DumpConfig {
-  /** The number of a signal; without one, the heap limit. */
+  /** The number of a signal; without one, the heap limit or the socket. */
   signal?: number
+  /** Where to listen for `heaprs capture`. */
+  socket?: string
   allThreads: boolean
   cooldownMs: number
   maxDumps: number

@@ -256,6 +256,26 @@ export function dumpOnSignal(signal?: NodeJS.Signals, options?: CaptureOptions &
  */
 export function dumpNearHeapLimit(options?: CaptureOptions & DumpPolicy): Dump
 
+/**
+ * Listens for `heaprs capture PID`, which asks for a dump of this thread's heap, at a Unix socket: at once, also while JavaScript is in an endless loop. `heaprs/register`
+ * calls this. The file is written by this process, where the caller says (else by `directory`), never over another file, within `timeoutMs`, and redacted at least as
+ * this call and the process's other policies say. A caller who hangs up (Ctrl-C) calls the dump off, and nothing of it stays; callers are served one after the other.
+ *
+ * Only the process's own user and root are answered; the kernel says who calls. Takes one thread that sleeps, and one for each caller (8 at most); it never keeps the process
+ * alive. The socket goes with {@link Dump.dispose}, with the thread and at an exit. A process that was killed leaves it: the next one that listens removes it.
+ *
+ * @param options Options of every dump. `signal` (an AbortSignal) ends the listening.
+ * @throws `ERR_HEAPRS_FILE_EXISTS` when another process listens at `path`, or it is no socket; `ERR_HEAPRS_INVALID_ARGUMENT` when it is too long for one (about 100
+ * bytes); `ERR_HEAPRS_UNAVAILABLE` where V8's symbols can't be used, and on Windows.
+ */
+export function listen(options?: ListenOptions): Dump
+
+/** Where to listen, and what to dump; where to and when is the caller's to say. */
+export interface ListenOptions extends Omit<CaptureOptions, 'file' | 'overwrite' | 'onProgress'> {
+  /** The socket. Default: in a folder of its own (mode 0700), in `XDG_RUNTIME_DIR` or the folder for temporary files. One on which nobody listens any more is replaced. */
+  path?: string
+}
+
 /** How often a policy may dump, and what. `onProgress` is refused; `signal` (an AbortSignal) disposes the policy. */
 export interface DumpPolicy {
   /** From the end of one dump to the start of the next. Default 10 000. */

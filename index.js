@@ -2,7 +2,7 @@
 // heaprs's face: what `index.d.ts` documents, gathered. Loading starts nothing; in a worker thread it makes the thread known to `threads: 'all'`.
 
 const { writeHeapSnapshot, getHeapSnapshot, captureHeapSnapshot, releaseObjectIds, forkSupport } = require('./lib/capture.js');
-const { dumpNearHeapLimit, dumpOnSignal, registerThread } = require('./lib/dump.js');
+const { dumpNearHeapLimit, dumpOnSignal, listen, registerThread } = require('./lib/dump.js');
 const { Snapshot, compareSnapshots, openSnapshot } = require('./lib/snapshot.js');
 const { redactSnapshot } = require('./lib/redact.js');
 const { LeakDetector } = require('./lib/detector.js');
@@ -26,6 +26,7 @@ module.exports = {
   forkSupport,
   dumpOnSignal,
   dumpNearHeapLimit,
+  listen,
   LeakDetector,
   openSnapshot,
   compareSnapshots,

@@ -48,6 +48,15 @@ function begin(what, start) {
   }
 }
 
+// What nobody has asked for needs no word where it can't be, as in a container without a folder to write to.
+function quietly(start) {
+  try {
+    start();
+  } catch {
+    // `heaprs capture` goes through the inspector then.
+  }
+}
+
 const listening = (dump) => dump?.on('failed', (error) => warn(`no dump: ${error.message}`, error.code));
 
 const options = captureOptions();
@@ -62,5 +71,10 @@ if (variable('HEAPRS_LEAK', 'on or off', onOff)) {
   begin('HEAPRS_LEAK', () => new heaprs.LeakDetector().on('leak', (report) => warn(`a leak: ${report.reason}`, 'HEAPRS_LEAK')).start());
 }
 
+// Who asks is told what came of it; the app's output is not the place.
 const socket = process.env.HEAPRS_SOCKET;
-if (isMainThread && heaprs.listen && socket !== 'off') listening(begin('HEAPRS_SOCKET', () => heaprs.listen(socket ? { path: socket } : undefined)));
+const listen = () => heaprs.listen({ ...options, path: socket || undefined });
+if (isMainThread && socket !== 'off') {
+  if (socket) begin('HEAPRS_SOCKET', listen);
+  else quietly(listen);
+}

@@ -5,6 +5,7 @@
 const test = require('node:test');
 const assert = require('node:assert');
 const fs = require('node:fs');
+const net = require('node:net');
 const os = require('node:os');
 const path = require('node:path');
 const v8 = require('node:v8');
@@ -62,6 +63,26 @@ function places(directory) {
       clearInterval(awake);
       dump.dispose();
     });
+  };
+  // A dump that a caller asks for; what fails on the way is the answer, or what the listener is told.
+  const asked = async () => {
+    const socket = path.join(directory, 'socket');
+    const dump = heaprs.listen({ path: socket, mode: 'inline' });
+    const failed = new Promise((_, reject) => dump.on('failed', reject));
+    const answered = new Promise((resolve, reject) => {
+      const caller = net.connect(socket).on('error', reject);
+      let text = '';
+      caller.setEncoding('utf8').on('data', (piece) => {
+        text += piece;
+        for (const { error, result } of text.split('\n').slice(0, -1).map((line) => JSON.parse(line))) {
+          if (error) reject(fail(error.code, error.message));
+          if (result) resolve();
+        }
+        if (text.includes('"error"') || text.includes('"result"')) caller.destroy();
+      });
+      caller.write(`${JSON.stringify({ protocol: 1, directory })}\n`);
+    });
+    await Promise.race([answered, failed]).finally(() => dump.dispose());
   };
   const detector = () => new binding.GcDetector({ sensitivity: 'high' });
   // As they are at that moment: the addon compares them with what it reads from V8 itself.
@@ -133,6 +154,9 @@ function places(directory) {
     'DumpWatch.stop': () => watching((w) => w.stop()),
     'DumpWatch thread': () => signalled(),
     'a job for a thread': () => signalled(),
+    'DumpWatch listen thread': () => asked(),
+    'DumpWatch caller thread': () => asked(),
+    'DumpWatch dump thread': () => asked(),
     GcDetector: detector,
     'GcDetector.start': () => started((d) => d.stop()),
     'GcDetector.stop': () => started((d) => d.stop()),

@@ -100,8 +100,8 @@ const COMMANDS = {
     run: redact
   },
   capture: {
-    usage: 'capture PID [-o FILE] [--overwrite] [--timeout SECONDS] [--port N] [--json]',
-    summary: 'a snapshot of a running Node.js process, through its inspector (which it opens and closes again)',
+    usage: 'capture PID [-o FILE] [--overwrite] [--redact|--redact-names] [--timeout SECONDS] [--socket PATH|--port N] [--json]',
+    summary: 'a snapshot of a running Node.js process, through heaprs in it, else through its inspector (which it opens and closes again)',
     operands: ['PID'],
     options: CAPTURE_OPTIONS,
     run: capture
@@ -270,12 +270,15 @@ function input(file) {
 }
 
 async function capture({ file: pid, values, call }) {
+  if (values.socket !== undefined && values.port !== undefined) throw new UsageError('--socket and --port exclude each other');
   const result = await captureProcess({
     ...call,
     pid: positive('PID', pid),
     output: values.output,
     overwrite: values.overwrite ?? false,
     port: positive('--port', values.port),
+    socket: values.socket,
+    redact: values['redact-names'] ? 'names' : values.redact,
     timeoutMs: (positive('--timeout', values.timeout) ?? 600) * 1000
   });
   print(values.json ? json(result) : result.file);

@@ -1,5 +1,5 @@
 'use strict';
-// Dumps that are decided on beforehand, at a signal and near the heap limit: options checked, events told. The rest is native, since it has to
+// Dumps that are decided on beforehand, at a signal, near the heap limit, or when another process asks: options checked, events told. The rest is native, since it has to
 // work while JavaScript can't run.
 
 const { EventEmitter } = require('node:events');
@@ -7,6 +7,7 @@ const os = require('node:os');
 const { isMainThread, threadId } = require('node:worker_threads');
 const { captureOptions } = require('./capture-options.js');
 const { fail } = require('./errors.js');
+const { defaultSocket, socketPath } = require('./listen.js');
 const { diagnosticDir } = require('./naming.js');
 const { native } = require('./native.js');
 const { publishDump } = require('./publish.js');
@@ -28,6 +29,10 @@ const policyOptions = {
   threads: check.oneOf('main', 'all'),
 };
 
+// The one who asks may name a file, and asks as often as they like.
+const listenOptions = { ...policyOptions, path: socketPath };
+for (const name of ['file', 'overwrite', 'cooldownMs', 'maxDumps', 'threads']) delete listenOptions[name];
+
 // Signals that Node.js or the kernel keep: some can't be caught, the others mean that the process is broken, or V8's and libuv's own work.
 const KEPT = new Set(['SIGKILL', 'SIGSTOP', 'SIGUSR1', 'SIGPROF', 'SIGCHLD', 'SIGPIPE', 'SIGSEGV', 'SIGBUS', 'SIGFPE', 'SIGILL', 'SIGTRAP', 'SIGABRT', 'SIGIOT', 'SIGSYS', 'SIGSTKFLT', 'SIGUNUSED']);
 
@@ -36,11 +41,13 @@ class Dump extends EventEmitter {
   #dumps = [];
   #abort;
   #quota;
+  #listens;
 
   /** @internal */
   constructor(config, { signal, quota } = {}) {
     super();
     this.#quota = quota;
+    this.#listens = config.socket !== undefined;
     registerThread();
     this.#native = new (native().DumpWatch)(config, () => this.#deliver());
     active.add(this);
@@ -75,6 +82,11 @@ class Dump extends EventEmitter {
   /** @internal */
   _rearm() {
     this.#native?.rearm();
+  }
+
+  /** @internal Before an exit: nobody new is listened to. */
+  _hangUp() {
+    if (this.#listens) this.#native?.stop();
   }
 
   /** @internal */
@@ -113,6 +125,7 @@ const active = new Set();
 
 // process.exit() and the end of the loop: what was asked for gets a moment, what is then not finished leaves nothing behind.
 function settle() {
+  for (const dump of active) dump._hangUp();
   native().settleDumps(isMainThread ? EXIT_LIMIT_MS : 0);
   for (const dump of active) dump._deliver();
 }
@@ -137,8 +150,8 @@ function unwatchHandlers(dump) {
   process.removeListener('removeListener', onListener);
 }
 
-function config(given, defaults) {
-  const options = check.options(given, policyOptions);
+function config(given, defaults, shape = policyOptions) {
+  const options = check.options(given, shape);
   const { file, threads = 'main', mode = 'auto', signal } = options;
   if (file !== undefined && options.directory !== undefined) {
     throw fail('ERR_HEAPRS_INVALID_ARGUMENT', 'options.file and options.directory exclude each other', { argument: 'options.directory' });
@@ -146,6 +159,7 @@ function config(given, defaults) {
   if (signal?.aborted) throw fail('ERR_HEAPRS_ABORTED', 'options.signal is aborted already', { cause: signal.reason });
   return {
     rest: { signal, quota: options.quota },
+    path: options.path,
     config: {
       allThreads: threads === 'all',
       cooldownMs: options.cooldownMs ?? 10_000,
@@ -189,9 +203,16 @@ function dumpNearHeapLimit(options) {
   return new Dump(checked, rest);
 }
 
+function listen(options) {
+  const { config: checked, rest, path } = config(options, { maxDumps: 1, timeoutMs: 10 * MINUTE }, listenOptions);
+  if (process.platform === 'win32') throw fail('ERR_HEAPRS_UNAVAILABLE', 'listen() needs Unix sockets with the caller\'s user, which Windows does not have');
+  unavailable('snapshot');
+  return new Dump({ ...checked, socket: path ?? defaultSocket() }, rest);
+}
+
 function unavailable(feature) {
   const reason = native().unavailableFeatures()[feature];
   if (reason) throw fail('ERR_HEAPRS_UNAVAILABLE', reason);
 }
 
-module.exports = { dumpAsHeapdump, dumpNearHeapLimit, dumpOnSignal, registerThread };
+module.exports = { dumpAsHeapdump, dumpNearHeapLimit, dumpOnSignal, listen, registerThread };

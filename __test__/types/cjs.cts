@@ -8,6 +8,11 @@ heaprs.writeHeapSnapshot('a.heapsnapshot.gz', { exposeInternals: true })
 heaprs.writeHeapSnapshot(file, { exposeInternal: true })
 heaprs.getHeapSnapshot({ exposeNumericValues: true }).pipe(process.stdout)
 
+const listening: heaprs.Dump = heaprs.listen({ path: 'heaprs.sock', redact: 'names' }).on('dump', ({ file }) => console.log(file))
+listening.dispose()
+// @ts-expect-error the caller says where to
+heaprs.listen({ file })
+
 const detector: heaprs.LeakDetector = new heaprs.LeakDetector({ sensitivity: 'high', minGrowth: 1e6, cooldownMs: 1000 }).start()
 detector
   .on('gc', (gc) => {

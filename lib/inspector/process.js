@@ -48,8 +48,8 @@ function sameNetwork(pid) {
   }
 }
 
-// The TCP addresses that the process listens on: [{ host, port }].
-function listening(pid) {
+// The numbers of the process's sockets.
+function socketInodes(pid) {
   const inodes = new Set();
   let descriptors;
   try {
@@ -66,6 +66,43 @@ function listening(pid) {
       // Closed meanwhile.
     }
   }
+  return inodes;
+}
+
+// The paths of the Unix sockets that the process listens on, as it sees them.
+function unixListeners(pid) {
+  const ACCEPTS = 0x10000;
+  const inodes = socketInodes(pid);
+  const rows = read(pid, 'net/unix').split('\n').slice(1).map((line) => /^\S+ \S+ \S+ (\S+) \S+ \S+ +(\d+) (\/.*)$/.exec(line));
+  return rows.filter((row) => row && parseInt(row[1], 16) & ACCEPTS && inodes.has(row[2])).map(([, , , name]) => name);
+}
+
+// Whether one of its threads has that name.
+function hasThread(pid, name) {
+  for (const thread of fs.readdirSync(`/proc/${pid}/task`)) {
+    try {
+      if (read(pid, `task/${thread}/comm`).trimEnd() === name) return true;
+    } catch {
+      // Ended meanwhile.
+    }
+  }
+  return false;
+}
+
+// What to put before a path of the process to reach it from here: '' where it has our own file system.
+function rootOf(pid) {
+  try {
+    const link = (of, name) => fs.readlinkSync(`/proc/${of}/${name}`);
+    const same = ['ns/mnt', 'root'].every((name) => link(pid, name) === link('self', name));
+    return same ? '' : `/proc/${pid}/root`;
+  } catch {
+    return ''; // no /proc, or not allowed to know
+  }
+}
+
+// The TCP addresses that the process listens on: [{ host, port }].
+function listening(pid) {
+  const inodes = socketInodes(pid);
   const found = [];
   for (const table of ['net/tcp', 'net/tcp6']) {
     let text;
@@ -102,4 +139,4 @@ function read(pid, name) {
   }
 }
 
-module.exports = { assertReachable, catches, hasProc, listening, nodeOptions, sameNetwork };
+module.exports = { assertReachable, catches, hasProc, hasThread, listening, nodeOptions, rootOf, sameNetwork, unixListeners };

@@ -39,6 +39,8 @@ pub struct DumpRequest {
     pub comparable_ids: bool,
     /// When to give up.
     pub deadline: Option<Instant>,
+    /// Who hears how far it is, and may call it off.
+    pub progress: Progress,
 }
 
 /// A finished dump.
@@ -89,7 +91,7 @@ pub fn dump_by_fork(
     let DumpRequest { compress, take, redaction, comparable_ids, ignore_memory, deadline, .. } = *request;
     let forked = prepared.fork(ForkOptions { take, comparable_ids, ignore_memory, deadline })?;
     let pause = start.elapsed();
-    let handle = DumpHandle { state: Arc::default(), progress: Progress::default() };
+    let handle = DumpHandle { state: Arc::default(), progress: request.progress.clone() };
     let theirs = handle.clone();
     service::spawn_thread("write", move || {
         let result = caught(|| {
@@ -110,12 +112,13 @@ pub fn dump_inline(request: &DumpRequest, release_object_ids: bool) -> Result<Du
     let target = Target::create(&request.file, request.target.clone())?;
     let (pipeline, writing) = Pipeline::new(compress, deadline);
     let (sender, receiver) = mpsc::channel();
+    let progress = request.progress.clone();
     service::spawn_thread("write", move || {
         // Refused only when the caller has gone, which it does not before it has the result.
-        let _ = sender.send(caught(|| write_file(writing.redacted(redaction).marked(), target, &Progress::default())));
+        let _ = sender.send(caught(|| write_file(writing.redacted(redaction).marked(), target, &progress)));
     })?;
     let pause = OnceLock::new();
-    Walk { options, deadline, release_object_ids }.run(pipeline, &pause);
+    Walk { options, deadline, release_object_ids, progress: request.progress.clone() }.run(pipeline, &pause);
     let lost = || Err(Error::new(Code::Internal, "the writing thread ended without a result"));
     let written = receiver.recv().unwrap_or_else(|_| lost())?;
     Ok(written.into_dump(false, pause.into_inner().unwrap_or_default(), start))
@@ -191,6 +194,7 @@ mod tests {
             redaction: None,
             comparable_ids: false,
             deadline: None,
+            progress: Progress::default(),
         };
         assert_eq!(dump_inline(&request, true).unwrap_err().code, Code::Unavailable);
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);

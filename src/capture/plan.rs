@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
+    progress::Progress,
     snapshot::Redaction,
     v8::TakeOptions,
 };
@@ -49,6 +50,8 @@ pub struct DumpPlan {
     pub target: TargetOptions,
     /// For one dump, from the moment it is asked for.
     pub timeout: Duration,
+    /// Who hears how far a dump is, and may call it off.
+    pub progress: Progress,
 }
 
 impl DumpPlan {
@@ -70,6 +73,7 @@ impl DumpPlan {
             redaction: self.redaction,
             ignore_memory: self.mode == DumpMode::Fork,
             deadline,
+            progress: self.progress.clone(),
         })
     }
 }
@@ -144,6 +148,7 @@ mod tests {
             redaction: None,
             target: TargetOptions::default(),
             timeout: Duration::from_secs(1),
+            progress: Progress::default(),
         };
         let name = |plan: &DumpPlan| plan.request(3, None).unwrap().file;
         let (a, b) = (name(&plan), name(&plan));

@@ -12,11 +12,12 @@ use super::memory;
 use super::{Pipeline, timeout};
 use crate::{
     error::{Code, Error, Result},
+    progress::Progress,
     v8::{Feature, Isolate, TakeOptions},
 };
 
 /// The part of a capture that runs on V8's thread.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Walk {
     /// What V8 shows.
     pub options: TakeOptions,
@@ -24,6 +25,8 @@ pub struct Walk {
     pub deadline: Option<Instant>,
     /// Whether to forget the object ids afterwards.
     pub release_object_ids: bool,
+    /// What calls it off.
+    pub progress: Progress,
 }
 
 impl Walk {
@@ -41,7 +44,8 @@ impl Walk {
     pub fn feed(&self, pipeline: &mut Pipeline) -> Result<()> {
         let isolate = Isolate::current(Feature::Snapshot)?;
         let late = || self.deadline.is_some_and(|d| Instant::now() >= d);
-        let go_on = || if late() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
+        let go_on =
+            || if late() || self.progress.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
         #[cfg(target_os = "linux")]
         let (mut watch, mut shortage) = (memory::Watch::new(isolate.estimate_heap().ok()), None);
         let snapshot = isolate.take_heap_snapshot(self.options, &mut |_, _| {

@@ -9,6 +9,8 @@ mod fork;
 #[cfg(target_os = "linux")]
 mod limits;
 #[cfg(unix)]
+mod listener;
+#[cfg(unix)]
 mod local_time;
 mod memory;
 mod priority;
@@ -25,10 +27,14 @@ pub use fork::{ChildLimits, ChildPipe, ForkPreparation, Forked, fork};
 #[cfg(target_os = "linux")]
 pub use limits::{MemoryRoom, memory_room, shared_memory_room};
 #[cfg(unix)]
+pub use listener::{Listener, has_hung_up, is_same_user, remove_dead_listeners};
+#[cfg(unix)]
 pub use local_time::{LocalTime, monotonic_nanoseconds};
 pub use memory::trim;
 pub use priority::give_way;
 #[cfg(unix)]
-pub use signals::{catch_signal, end_signal_wait, release_signal, signals_waiting, take_signals, wait_for_signals};
+pub use signals::{
+    catch_signal, end_signal_wait, pin_library, release_signal, signals_waiting, take_signals, wait_for_signals,
+};
 #[cfg(target_os = "linux")]
 pub use threads::WorkerThreads;

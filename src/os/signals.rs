@@ -151,8 +151,9 @@ fn pipe() -> io::Result<(c_int, c_int)> {
     made.map_err(io::Error::from_raw_os_error)
 }
 
-/// Keeps this library loaded for good: Node.js unloads an addon with the last worker thread that has loaded it, and the handler stays.
-fn pin_library() {
+/// Keeps this library loaded for good: Node.js unloads an addon with the last worker thread that has loaded it, and a handler, or a thread that
+/// waits, stays.
+pub fn pin_library() {
     static PINNED: OnceLock<()> = OnceLock::new();
     PINNED.get_or_init(|| {
         let mut info = MaybeUninit::<libc::Dl_info>::zeroed();

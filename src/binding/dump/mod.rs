@@ -1,4 +1,4 @@
-//! Dumps that were decided on beforehand: at a signal, near the heap limit. Who asked for them ([`Owner`]) is told on its own event loop.
+//! Dumps that were decided on beforehand: at a signal, near the heap limit, whenever another process asks. Who asked for them ([`Owner`]) is told on its own event loop.
 //!
 //! The signal's handler only notes it ([`os::catch_signal`]); one thread waits for that, decides, and has the JavaScript threads
 //! [dumped](round), one after the other. Near the limit it all happens in V8's [callback](limit).
@@ -6,6 +6,7 @@
 mod limit;
 mod round;
 mod settle;
+mod socket;
 mod threads;
 
 use std::{
@@ -28,7 +29,9 @@ use super::{
 use crate::{
     capture::{DumpBudget, DumpMode, DumpPlan, TargetOptions},
     error::{Code, Error, Result},
-    os, service,
+    os::{self, Listener},
+    progress::Progress,
+    service,
     v8::TakeOptions,
 };
 use round::{Dumped, Outcome};
@@ -38,8 +41,10 @@ use threads::{JsThread, Wake};
 /// What to do and when; `lib/dump.js` has checked and completed it.
 #[napi(object, object_to_js = false)]
 pub struct DumpConfig {
-    /// The number of a signal; without one, the heap limit.
+    /// The number of a signal; without one, the heap limit or the socket.
     pub signal: Option<i32>,
+    /// Where to listen for `heaprs capture`.
+    pub socket: Option<String>,
     pub all_threads: bool,
     pub cooldown_ms: f64,
     pub max_dumps: f64,
@@ -152,6 +157,7 @@ impl DumpWatch {
 enum Trigger {
     Signal(i32),
     HeapLimit,
+    Socket,
 }
 
 /// Who has asked for dumps.
@@ -164,6 +170,9 @@ struct Owner {
     budget: Mutex<DumpBudget>,
     outbox: Mutex<VecDeque<(bool, Result<Dumped>)>>,
     ready: Wake,
+    /// Of a [`Trigger::Socket`]: where it listens, and with what.
+    socket: PathBuf,
+    listener: Mutex<Option<Arc<Listener>>>,
 }
 
 static OWNERS: Mutex<Vec<Arc<Owner>>> = Mutex::new(Vec::new());
@@ -185,7 +194,11 @@ impl Owner {
         };
         let duration = |ms: f64| Duration::try_from_secs_f64(ms.max(0.0) / 1000.0).unwrap_or(Duration::MAX);
         Ok(Owner {
-            trigger: config.signal.map_or(Trigger::HeapLimit, Trigger::Signal),
+            trigger: match (config.signal, &config.socket) {
+                (Some(signal), _) => Trigger::Signal(signal),
+                (None, Some(_)) => Trigger::Socket,
+                (None, None) => Trigger::HeapLimit,
+            },
             all_threads: config.all_threads,
             token: thread.token,
             plan: DumpPlan {
@@ -205,16 +218,24 @@ impl Owner {
                     min_free_disk: config.min_free_disk.max(0.0) as u64,
                 },
                 timeout: duration(config.timeout_ms),
+                progress: Progress::default(),
             },
             budget: Mutex::new(DumpBudget::new(duration(config.cooldown_ms), config.max_dumps.max(0.0) as u32)),
             outbox: Mutex::default(),
             ready,
+            socket: config.socket.map(PathBuf::from).unwrap_or_default(),
+            listener: Mutex::default(),
         })
     }
 
     fn begin(self: &Arc<Self>) -> Result<()> {
         let mut all = owners();
         all.push(self.clone());
+        if self.trigger == Trigger::Socket {
+            drop(all);
+            *self.listener() = Some(socket::listen(self, &self.socket)?);
+            return Ok(());
+        }
         if self.trigger == Trigger::HeapLimit {
             drop(all);
             limit::hook()?;
@@ -258,6 +279,12 @@ impl Owner {
                     os::end_signal_wait();
                 }
             }
+            Trigger::Socket => {
+                drop(all);
+                if let Some(listener) = self.listener().take() {
+                    listener.close();
+                }
+            }
             Trigger::HeapLimit => {
                 let wanted = all.iter().any(|o| o.trigger == self.trigger && (o.all_threads || o.token == self.token));
                 drop(all);
@@ -271,6 +298,10 @@ impl Owner {
 
     fn budget(&self) -> MutexGuard<'_, DumpBudget> {
         self.budget.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn listener(&self) -> MutexGuard<'_, Option<Arc<Listener>>> {
+        self.listener.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn outbox(&self) -> MutexGuard<'_, VecDeque<(bool, Result<Dumped>)>> {

@@ -1,7 +1,8 @@
 //! One dump of one thread, asked for by another: by fork with up to three attempts, else inline.
 
 use std::{
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, TryLockError},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -12,6 +13,7 @@ use super::{
 use crate::{
     capture::{DumpMode, DumpPlan, DumpSummary, dump_inline, fork_unavailable, timeout},
     error::{Code, Error, Result},
+    progress::Progress,
 };
 
 /// A complete file, and what it took.
@@ -52,6 +54,10 @@ const NAMES: u32 = 100;
 pub(super) fn dump(thread: &Arc<JsThread>, plan: &DumpPlan, patience: Duration) -> Outcome {
     let started = Instant::now();
     let deadline = started.checked_add(plan.timeout);
+    let _turn = match turn(&plan.progress, deadline) {
+        Ok(turn) => turn,
+        Err(e) => return Outcome::Finished(Err(e)),
+    };
     let mut spent = Spent { started, deadline, pause: Duration::ZERO, attempts: 0 };
     for _ in 0..NAMES {
         match spent.dump(thread, plan, patience) {
@@ -61,6 +67,23 @@ pub(super) fn dump(thread: &Arc<JsThread>, plan: &DumpPlan, patience: Duration) 
         }
     }
     Outcome::Finished(Err(Error::new(Code::FileExists, "every name for the dump is taken").with_file(&plan.directory)))
+}
+
+/// Who asks at a signal and who asks through a socket take turns: one dump of the process at a time.
+fn turn(progress: &Progress, deadline: Option<Instant>) -> Result<MutexGuard<'static, ()>> {
+    static TURN: Mutex<()> = Mutex::new(());
+    loop {
+        match TURN.try_lock() {
+            Ok(turn) => return Ok(turn),
+            Err(TryLockError::Poisoned(turn)) => return Ok(turn.into_inner()),
+            Err(TryLockError::WouldBlock) => {}
+        }
+        progress.check()?;
+        if deadline.is_some_and(|at| Instant::now() >= at) {
+            return Err(timeout());
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
 }
 
 enum Step {
@@ -92,7 +115,7 @@ impl Spent {
         };
         self.attempts += 1;
         let release = !plan.comparable_ids;
-        match self.call(thread, patience, move || dump_inline(&request, release)) {
+        match self.call(thread, patience, &plan.progress, move || dump_inline(&request, release)) {
             Ok(None) => Step::Busy,
             Ok(Some(Ok(summary))) => Step::Finished(Ok(self.dumped(summary, fallback_reason))),
             Ok(Some(Err(e))) | Err(e) => Step::Finished(Err(e)),
@@ -111,7 +134,7 @@ impl Spent {
             let prepared = PreparedFork::new()?;
             let request = plan.request(thread.thread_id, self.deadline)?;
             self.attempts += 1;
-            let forked = self.call(thread, patience, move || {
+            let forked = self.call(thread, patience, &plan.progress, move || {
                 // The thread may have been busy for long.
                 let fresh = if prepared.is_stale() { PreparedFork::new()? } else { prepared };
                 dump_by_fork(&fresh, &request, SPIN, |_| ())
@@ -138,6 +161,7 @@ impl Spent {
         &mut self,
         thread: &JsThread,
         patience: Duration,
+        progress: &Progress,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<Option<T>> {
         let left = self.deadline.map_or(patience, |at| at.saturating_duration_since(Instant::now()));
@@ -145,12 +169,13 @@ impl Spent {
             let start = Instant::now();
             (work(), start.elapsed())
         };
-        match thread.call(patience.min(left), timed) {
+        match thread.call(patience.min(left), progress, timed) {
             Called::Returned(returned) => {
                 let (value, pause) = returned?;
                 self.pause += pause;
                 Ok(Some(value))
             }
+            Called::Late if progress.is_cancelled() => progress.check().map(|()| None),
             Called::Late if left <= patience => Err(timeout()),
             Called::Late => Ok(None),
             Called::Gone => {

@@ -10,7 +10,7 @@ use std::{
         mpsc,
     },
     thread::{self, ThreadId},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use napi::{
@@ -26,6 +26,7 @@ use super::{
 };
 use crate::{
     error::{Code, Error, Result},
+    progress::Progress,
     v8::{self, Feature, Interrupts, Isolate},
 };
 
@@ -51,7 +52,7 @@ pub(super) struct JsThread {
 pub(super) enum Called<T> {
     /// It was done, or panicked.
     Returned(Result<T>),
-    /// Not begun within the time, and will not be.
+    /// Not begun within the time, or called off before, and will not be.
     Late,
     /// The thread has ended, or ends.
     Gone,
@@ -133,16 +134,20 @@ fn threads() -> MutexGuard<'static, Vec<Arc<JsThread>>> {
     THREADS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// How often who waits for a thread looks whether that is still wanted.
+const LOOK: Duration = Duration::from_millis(50);
+
 const WAITING: u8 = 0;
 const BEGUN: u8 = 1;
 const WITHDRAWN: u8 = 2;
 
 impl JsThread {
     /// Has `work` done on the thread, between two steps of JavaScript, and waits for it; `work` must not run JavaScript. When it has not begun
-    /// after `limit` it never will.
+    /// after `limit`, or when it is called off, it never will.
     pub(super) fn call<T: Send + 'static>(
         &self,
         limit: Duration,
+        progress: &Progress,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Called<T> {
         let state = Arc::new(AtomicU8::new(WAITING));
@@ -159,11 +164,19 @@ impl JsThread {
         if !asked {
             return Called::Gone;
         }
-        match receiver.recv_timeout(limit) {
-            Ok(value) => Called::Returned(value),
-            Err(mpsc::RecvTimeoutError::Disconnected) => Called::Gone,
-            Err(mpsc::RecvTimeoutError::Timeout) if begin(&state, WITHDRAWN) => Called::Late,
-            Err(mpsc::RecvTimeoutError::Timeout) => receiver.recv().map_or(Called::Gone, Called::Returned),
+        let until = Instant::now().checked_add(limit);
+        loop {
+            let left = until.map_or(LOOK, |until| until.saturating_duration_since(Instant::now()));
+            match receiver.recv_timeout(left.min(LOOK)) {
+                Ok(value) => return Called::Returned(value),
+                Err(mpsc::RecvTimeoutError::Disconnected) => return Called::Gone,
+                Err(mpsc::RecvTimeoutError::Timeout) if left > LOOK && !progress.is_cancelled() => {}
+                Err(mpsc::RecvTimeoutError::Timeout) if until.is_none() && !progress.is_cancelled() => {}
+                Err(mpsc::RecvTimeoutError::Timeout) if begin(&state, WITHDRAWN) => return Called::Late,
+                Err(mpsc::RecvTimeoutError::Timeout) => {
+                    return receiver.recv().map_or(Called::Gone, Called::Returned);
+                }
+            }
         }
     }
 
