@@ -128,7 +128,7 @@ test('idle, in an endless loop, and two at once: each gets a file', { skip: linu
   assert.deepStrictEqual(fs.readdirSync(directory).sort(), ['a.heapsnapshot.gz', 'b.heapsnapshot.gz', 'idle.heapsnapshot']);
 });
 
-test('where it listens: a folder of its own, gone with dispose, with the end and with process.exit()', { skip, timeout: 120_000 }, async (t) => {
+test('where it listens: a folder of its own, gone with dispose, with the end and with process.exit()', { skip, timeout: 300_000 }, async (t) => {
   const base = scratch(t);
   const env = { XDG_RUNTIME_DIR: base };
   const left = () => fs.readdirSync(base);
@@ -169,7 +169,7 @@ test('where it listens: a folder of its own, gone with dispose, with the end and
   assert.deepStrictEqual(left(), []);
 });
 
-test('a path of the app’s own: a dead socket is replaced, nothing else is', { skip, timeout: 120_000 }, async (t) => {
+test('a path of the app’s own: a dead socket is replaced, nothing else is', { skip, timeout: 300_000 }, async (t) => {
   const directory = scratch(t);
   const socket = path.join(directory, 'mine');
   const first = await app(t, { path: socket });
@@ -192,7 +192,7 @@ test('a path of the app’s own: a dead socket is replaced, nothing else is', { 
   assert.deepStrictEqual(fs.readdirSync(directory), ['mine']);
 });
 
-test('whoever talks nonsense is told so, and the process goes on', { skip, timeout: 120_000 }, async (t) => {
+test('whoever talks nonsense is told so, and the process goes on', { skip, timeout: 300_000 }, async (t) => {
   const directory = scratch(t);
   const socket = path.join(directory, 'socket');
   const child = await app(t, { path: socket });
@@ -282,7 +282,7 @@ test('what the process redacts is redacted, whatever is asked for', { skip: linu
   assert.ok(!has(file('inspector'), silent));
 });
 
-test('another user is refused', { skip: linux || (process.getuid() !== 0 && 'needs root, to be somebody else'), timeout: 120_000 }, async (t) => {
+test('another user is refused', { skip: linux || (process.getuid() !== 0 && 'needs root, to be somebody else'), timeout: 300_000 }, async (t) => {
   const directory = scratch(t);
   fs.chmodSync(directory, 0o777);
   const socket = path.join(directory, 'socket');
@@ -337,7 +337,7 @@ test('a worker listens for itself; what becomes of dumps is told', { skip, timeo
   snapshot.close();
 });
 
-test('an end in the middle: by process.exit() it waits for the file, by a signal the caller hears of it and nothing is left', { skip: linux, timeout: 120_000 }, async (t) => {
+test('an end in the middle: by process.exit() it waits for the file, by a signal the caller hears of it and nothing is left', { skip: linux, timeout: 300_000 }, async (t) => {
   const directory = scratch(t);
   const blocked = `ready(); require('node:fs').readSync(0, Buffer.alloc(1)); process.exit(0);`;
   const asked = async (name, mode) => {
@@ -370,7 +370,7 @@ test('an end in the middle: by process.exit() it waits for the file, by a signal
 const own = ['--pid', '--fork', '--mount', '--mount-proc', '--kill-child'];
 const mayUnshare = !linux && spawnSync('unshare', [...own, 'true']).status === 0;
 
-test('a container: asked from inside and from outside', { skip: linux || (!mayUnshare && 'unshare is not allowed here'), timeout: 120_000 }, async (t) => {
+test('a container: asked from inside and from outside', { skip: linux || (!mayUnshare && 'unshare is not allowed here'), timeout: 300_000 }, async (t) => {
   const directory = scratch(t);
   const hidden = path.join(directory, 'hidden');
   fs.mkdirSync(hidden);
