@@ -45,6 +45,8 @@ export declare class GcDetector {
   stop(): void
   /** What each of V8's spaces held after the last full collection; empty until one has come after the first call. */
   spaces(): Array<SpaceSize>
+  /** What the GC callbacks have taken of this thread since the start; absent when it is not running. */
+  costs(): CallbackCosts | null
   /** Whether somebody listens for every collection. The other messages are rare and always come. */
   wantGc(wanted: boolean): void
   /**
@@ -206,6 +208,14 @@ export interface AllocationSites {
   functions: Array<AllocationFunction>
   /** Parents before their children. */
   sites: Array<AllocationSite>
+}
+
+/** What the two callbacks of each collection have taken together: of all, of all but one in a hundred at most, and of one at most. */
+export interface CallbackCosts {
+  collections: number
+  totalMs: number
+  p99Ms: number
+  worstMs: number
 }
 
 /** Takes a snapshot in this call, and promises the written file. */

@@ -161,6 +161,7 @@ function places(directory) {
     'GcDetector.start': () => started((d) => d.stop()),
     'GcDetector.stop': () => started((d) => d.stop()),
     'GcDetector.wantGc': () => started((d) => d.wantGc(false)),
+    'GcDetector.costs': () => started((d) => d.costs()),
     'GcDetector.spaces': () => started((d) => d.spaces()),
     'GcDetector.take': () => started((d) => d.take()),
     'LeakDetector thread': firstMessage,

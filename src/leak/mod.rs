@@ -104,13 +104,15 @@ impl Detector {
         if let Some(used) = self.used.replace(seen.used_after) {
             self.work += seen.used_before.saturating_sub(used) as f64;
         }
-        self.off_heap(seen);
+        let swept = self.off_heap(seen);
         for watcher in &mut self.watchers {
             watcher.bound(seen.at, seen.old() as f64, seen.external as f64);
         }
         if self.stats.observe(seen) {
             out.push(Output::Stats(self.stats));
             self.full(seen);
+        }
+        if swept || seen.is_full() {
             self.judge(seen.at, out);
         }
         self.consider_asking(seen.at, out);
@@ -134,8 +136,10 @@ impl Detector {
         self.config.sensitivity.watches()[1].interval(false)
     }
 
-    fn off_heap(&mut self, seen: &Observation) {
-        if let Some(at_full) = self.sweeping.take() {
+    /// True when it has become known what lives outside the heap.
+    fn off_heap(&mut self, seen: &Observation) -> bool {
+        let swept = self.sweeping.take();
+        if let Some(at_full) = swept {
             let live = at_full.min(seen.external_before).min(seen.external);
             for watcher in &mut self.watchers {
                 watcher.off_heap_lives(seen.at, self.work, live as f64);
@@ -144,6 +148,7 @@ impl Detector {
         if seen.is_full() {
             self.sweeping = Some(seen.external);
         }
+        swept.is_some()
     }
 
     fn full(&mut self, seen: &Observation) {

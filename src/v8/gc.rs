@@ -3,6 +3,7 @@
 //! In a callback nothing is allocated, no lock of ours is taken and nothing can panic: heap sizes go into a ring of fixed
 //! size, and another thread is woken unless it has been already.
 
+mod cost;
 mod ring;
 mod spaces;
 
@@ -21,6 +22,8 @@ use super::{
     symbols::{Feature, Symbols, require},
 };
 use crate::error::{Code, Error, Result};
+pub use cost::CallbackCosts;
+use cost::Costs;
 use ring::{Ring, WORDS};
 use spaces::{GetSpace, Spaces};
 
@@ -93,6 +96,7 @@ struct Shared {
     /// Collections can nest (a young one inside a full one's prologue, or one that a callback causes).
     depth: AtomicUsize,
     open: [Before; NESTED],
+    costs: Costs,
     /// Whether the reader has been woken and has not read yet.
     woken: AtomicBool,
     wake: Box<dyn Fn() + Send + Sync>,
@@ -104,6 +108,7 @@ struct Before {
     at: AtomicU64,
     used: AtomicU64,
     external: AtomicU64,
+    cost: AtomicU64,
 }
 
 const NESTED: usize = 8;
@@ -170,6 +175,7 @@ impl Isolate {
             spaces,
             depth: AtomicUsize::new(0),
             open: Default::default(),
+            costs: Costs::new(),
             woken: AtomicBool::new(false),
             wake,
         });
@@ -216,6 +222,11 @@ impl GcWatch {
         let isolate = self.isolate.raw.as_ptr();
         let sizes = self.shared.sizes(isolate);
         self.shared.hand_over(0, self.shared.now(), 0, sizes[field::USED], sizes[field::EXTERNAL], &sizes, isolate);
+    }
+
+    /// What the callbacks have taken so far.
+    pub fn costs(&self) -> CallbackCosts {
+        self.shared.costs.sum()
     }
 
     /// Name and used bytes of each of V8's spaces after the last full collection. Empty until one has come after the first call, and where V8
@@ -315,6 +326,7 @@ extern "C" fn prologue(isolate: *mut c_void, _type: c_int, _flags: c_int, data: 
         before.at.store(at, Ordering::Relaxed);
         before.used.store(sizes[field::USED], Ordering::Relaxed);
         before.external.store(sizes[field::EXTERNAL], Ordering::Relaxed);
+        before.cost.store(shared.now().saturating_sub(at), Ordering::Relaxed);
     }
 }
 
@@ -337,6 +349,7 @@ extern "C" fn epilogue(isolate: *mut c_void, gc_type: c_int, flags: c_int, data:
     if let Some(get) = shared.get_space.filter(|_| gc_type == MARK_SWEEP_COMPACT) {
         shared.spaces.take(isolate, get);
     }
+    shared.costs.add(before.cost.load(Ordering::Relaxed) + shared.now().saturating_sub(at));
 }
 
 fn unpack(record: &[u64; WORDS]) -> GcRecord {

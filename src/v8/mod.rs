@@ -16,7 +16,7 @@ mod snapshot;
 mod symbols;
 
 pub use forked::{enter_forked_child, in_forked_child};
-pub use gc::{GcReader, GcRecord, GcWatch, KnownStatistics, Pressure};
+pub use gc::{CallbackCosts, GcReader, GcRecord, GcWatch, KnownStatistics, Pressure};
 pub use heap::HeapEstimate;
 pub use heap_limit::{LimitAnswer, Limits, NearHeapLimit};
 pub use interrupt::{Interrupts, on_interrupt};

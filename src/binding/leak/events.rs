@@ -59,6 +59,15 @@ pub struct SpaceSize {
     pub used: f64,
 }
 
+/// What the two callbacks of each collection have taken together: of all, of all but one in a hundred at most, and of one at most.
+#[napi(object, object_from_js = false)]
+pub struct CallbackCosts {
+    pub collections: f64,
+    pub total_ms: f64,
+    pub p99_ms: f64,
+    pub worst_ms: f64,
+}
+
 /// One thing to tell: `event` names which of the others is there.
 #[napi(object, object_from_js = false)]
 pub struct DetectorMessage {

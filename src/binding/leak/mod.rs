@@ -26,7 +26,7 @@ use crate::{
     service::{self, Lease},
     v8::{Feature, GcWatch, Isolate, KnownStatistics, Pressure},
 };
-use events::{Clock, DetectorMessage, SpaceSize};
+use events::{CallbackCosts, Clock, DetectorMessage, SpaceSize};
 use task::{COLLECT, COLLECT_AT_ONCE, NOTHING, Ready, SAMPLE, Shared, Task};
 
 /// Options, checked by `lib/detector.js`.
@@ -99,6 +99,24 @@ impl GcDetector {
             let running = self.running.borrow();
             let sizes = running.as_ref().map(|running| running.watch.space_sizes()).unwrap_or_default();
             Ok(sizes.into_iter().map(|(name, used)| SpaceSize { name, used: used as f64 }).collect())
+        })
+    }
+
+    /// What the GC callbacks have taken of this thread since the start; absent when it is not running.
+    #[napi]
+    pub fn costs(&self, env: Env) -> napi::Result<Option<CallbackCosts>> {
+        guard(env, "GcDetector.costs", || {
+            let running = self.running.borrow();
+            Ok(running.as_ref().map(|running| {
+                let costs = running.watch.costs();
+                let ms = |time: Duration| time.as_secs_f64() * 1000.0;
+                CallbackCosts {
+                    collections: costs.collections as f64,
+                    total_ms: ms(costs.total),
+                    p99_ms: ms(costs.p99),
+                    worst_ms: ms(costs.worst),
+                }
+            }))
         })
     }
 

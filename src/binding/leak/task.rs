@@ -27,7 +27,7 @@ const OUTBOX: usize = 1024;
 
 /// Waking a thread costs a collection more than all else the detector does to it. So after one has woken it, the task looks for
 /// more by itself, this often, ...
-const POLL: Duration = Duration::from_millis(50);
+const POLL: Duration = Duration::from_millis(100);
 /// ... until none has come for this long.
 const LINGER: Duration = Duration::from_secs(1);
 

@@ -1,0 +1,143 @@
+// What a running detector costs: its callbacks and timers in a busy process, requests of a server with and without it, and what a leaking
+// program under load notices of the whole chain, detection and diagnosis.
+//
+//   HEAPRS_DETECTOR_PAIRS=20 HEAPRS_DETECTOR_SECONDS=30     of servers; of the two other parts
+//   HEAPRS_DETECTOR=callbacks|server|chain                  one part
+
+import { measure, median } from './tools.mjs';
+
+const pairs = Number(process.env.HEAPRS_DETECTOR_PAIRS ?? 20);
+const seconds = Number(process.env.HEAPRS_DETECTOR_SECONDS ?? 30);
+const only = process.env.HEAPRS_DETECTOR;
+
+// Everything a detector does on the JavaScript thread goes through the native class: its callbacks, and `ready` on the event loop.
+const CALLBACKS = `
+  const fs = require('node:fs');
+  const { LeakDetector } = require(heaprsPath);
+  const { native } = require(heaprsPath + '/lib/native.js');
+  const [sensitivity, seconds] = [process.argv[1], Number(process.argv[2])];
+  let source, delivery = 0;
+  const { start } = native().GcDetector.prototype;
+  native().GcDetector.prototype.start = function (sizes, ready) {
+    source = this;
+    return start.call(this, sizes, () => { const at = performance.now(); ready(); delivery += performance.now() - at; });
+  };
+  // Of heaprs's own thread, in nanoseconds, as the kernel counts them.
+  const threads = () => fs.readdirSync('/proc/self/task').filter((id) => fs.readFileSync('/proc/self/task/' + id + '/comm', 'utf8').trim() === 'heaprs')
+    .reduce((sum, id) => sum + Number(fs.readFileSync('/proc/self/task/' + id + '/schedstat', 'utf8').split(' ')[0]), 0);
+  const detector = new LeakDetector({ sensitivity, diagnose: false });
+  detector.start();
+  globalThis.kept = Array.from({ length: 300_000 }, (_, i) => ({ i, s: 's' + i }));
+  const begun = performance.now();
+  const timer = setInterval(() => {
+    const recent = [];
+    for (let i = 0; i < 20_000; i++) recent.push({ i, s: 't' + i });
+    globalThis.kept[(Math.random() * 300_000) | 0] = recent[0];
+    if (performance.now() - begun < seconds * 1000) return;
+    clearInterval(timer);
+    const wallMs = performance.now() - begun;
+    console.log(JSON.stringify({ ...source.costs(), deliveryMs: delivery, threadMs: threads() / 1e6, wallMs }));
+    detector.stop();
+  }, 5);`;
+
+function callbacks() {
+  for (const sensitivity of ['medium', 'high']) {
+    const { collections, totalMs, p99Ms, worstMs, deliveryMs, threadMs, wallMs } = measure(CALLBACKS, { args: [sensitivity, String(seconds)] });
+    const share = (ms) => `${((ms / wallMs) * 100).toFixed(4)} %`;
+    console.log(`${sensitivity.padEnd(8)} ${collections} collections in ${(wallMs / 1000).toFixed(0)} s: a collection p99 ${(p99Ms * 1000).toFixed(0)} µs, worst ${(worstMs * 1000).toFixed(0)} µs; of wall time: callbacks ${share(totalMs)}, deliveries ${share(deliveryMs)}, the background thread ${share(threadMs)}`);
+  }
+}
+
+// A server that is asked by 8 connections of another process as fast as it answers, first for a second to get warm.
+const SERVER = `
+  const http = require('node:http');
+  const { spawn } = require('node:child_process');
+  if (process.argv[1] === 'on') new (require(heaprsPath).LeakDetector)({ diagnose: false }).start();
+  const kept = Array.from({ length: 100_000 }, (_, i) => ({ i, s: 's' + i }));
+  const CLIENT = \`
+    const http = require('node:http');
+    const agent = new http.Agent({ keepAlive: true, maxSockets: 8 });
+    const begun = performance.now(), times = [];
+    const ask = () => {
+      const at = performance.now();
+      http.get({ port: Number(process.argv[1]), agent }, (r) => r.resume().on('end', () => {
+        const now = performance.now();
+        if (at - begun > 1000) times.push(now - at);
+        if (now - begun < 4000) return ask();
+        if (times.over) return;
+        times.over = true;
+        times.sort((a, b) => a - b);
+        console.log(JSON.stringify({ perSecond: times.length / 3, p99: times[Math.floor(times.length * 0.99)] }));
+        process.exit();
+      }));
+    };
+    for (let i = 0; i < 8; i++) ask();\`;
+  let answered = 0;
+  const server = http.createServer((request, response) => response.end(JSON.stringify(kept.slice(answered++ % 1000, answered % 1000 + 50)))).listen(0, () => {
+    const client = spawn(process.execPath, ['-e', CLIENT, server.address().port], { stdio: ['ignore', 'inherit', 'inherit'] });
+    client.on('close', () => process.exit());
+  });`;
+
+// Student's t for 19 degrees of freedom, one-sided 95 %: near enough from 10 pairs on.
+const T95 = 1.73;
+
+function server() {
+  const losses = { throughput: [], p99: [] };
+  for (let i = 0; i < pairs; i++) {
+    // Which of the two comes first changes, since machines drift.
+    const order = i % 2 ? ['on', 'off'] : ['off', 'on'];
+    const { on, off } = Object.fromEntries(order.map((which) => [which, measure(SERVER, { args: [which] })]));
+    losses.throughput.push(1 - on.perSecond / off.perSecond);
+    losses.p99.push(on.p99 / off.p99 - 1);
+  }
+  for (const [what, values] of Object.entries(losses)) {
+    const mean = values.reduce((sum, v) => sum + v, 0) / values.length;
+    const deviation = Math.sqrt(values.reduce((sum, v) => sum + (v - mean) ** 2, 0) / (values.length - 1));
+    const bound = mean + (T95 * deviation) / Math.sqrt(values.length);
+    console.log(`loss of ${what.padEnd(10)} over ${values.length} pairs: mean ${(mean * 100).toFixed(2)} %, median ${(median(values) * 100).toFixed(2)} %, with 95 % confidence under ${(bound * 100).toFixed(2)} %`);
+  }
+}
+
+// A program that leaks 2 MB a second, and how long its loop was ever held up; each turn works for a moment, as a request does.
+const CHAIN = `
+  const [mode, seconds] = [process.argv[1], Number(process.argv[2])];
+  const told = {};
+  if (mode !== 'off') {
+    const { LeakDetector } = require(heaprsPath);
+    const detector = new LeakDetector({ sensitivity: 'high', diagnose: mode === 'diagnosis' });
+    detector.on('leak', ({ diagnosis, suspects }) => Object.assign(told, { leak: true, pauseMs: diagnosis.pauseMs, holder: suspects[0]?.holder })).start();
+  }
+  const sessions = (globalThis.sessions = new Map());
+  const begun = performance.now();
+  let last = begun, worst = [];
+  const turn = () => {
+    const now = performance.now();
+    // The program itself starts in the first two seconds.
+    if (now - begun > 2000) worst.push(now - last);
+    for (let i = 0; i < 40; i++) sessions.set('s' + sessions.size, { n: i, user: 'u' + i });
+    Array.from({ length: 3000 }, (_, i) => ({ i, s: 't' + i }));
+    if (now - begun > seconds * 1000) {
+      worst.sort((a, b) => b - a);
+      console.log(JSON.stringify({ ...told, worst: worst[0], p999: worst[Math.floor(worst.length / 1000)] }));
+      process.exit();
+    }
+    last = performance.now();
+    setTimeout(turn, 2);
+  };
+  turn();`;
+
+function chain() {
+  for (const [mode, title] of [['off', 'no detector'], ['detection', 'diagnose: false'], ['diagnosis', 'detection and diagnosis']]) {
+    const { worst, p999, leak, pauseMs, holder } = measure(CHAIN, { args: [mode, String(Math.max(seconds, 40))] });
+    const found = leak ? `leak told${holder ? `, ${holder}, captures took ${pauseMs.toFixed(1)} ms in all` : ''}` : 'no leak told';
+    console.log(`${title.padEnd(24)} the loop was held up by ${worst.toFixed(1)} ms at worst, one turn in a thousand by ${p999.toFixed(1)} ms   (${found})`);
+  }
+}
+
+export default function detector() {
+  for (const [name, part] of Object.entries({ callbacks, server, chain })) {
+    if (only && only !== name) continue;
+    console.log(`\n${name}`);
+    part();
+  }
+}
