@@ -334,6 +334,8 @@ export interface DumpFailure {
   code: string
   message: string
   file?: string
+  trigger: string
+  reason?: string
 }
 
 /** What became of one dump. */
@@ -356,6 +358,8 @@ export interface DumpResult {
   pauseMs: number
   durationMs: number
   attempts: number
+  trigger: string
+  reason?: string
 }
 
 /** Strings of equal text. */

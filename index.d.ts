@@ -63,6 +63,9 @@ export interface HeaprsError extends Error {
   offset?: number
   /** The argument or option at fault (`'options.limit'`). */
   argument?: string
+  /** Of a policy's dump that failed: what had set it off, and the reason, as in {@link CaptureResult}. */
+  trigger?: 'signal' | 'heap-limit' | 'memory-limit' | 'request'
+  reason?: string
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -211,6 +214,10 @@ export interface CaptureResult {
   durationMs: number
   /** How often a walk was begun, by fork or inline: 1 if all goes well. */
   attempts: number
+  /** Of a policy's dump: what set it off. Errors of `'failed'` have it, too. */
+  trigger?: 'signal' | 'heap-limit' | 'memory-limit' | 'request'
+  /** With `'memory-limit'`: which limit, how much it leaves, and how much this process has. */
+  reason?: string
   /** With a `quota`: the files that were removed for it, oldest first. */
   removed?: string[]
   /** By fork: CPU time of the child. */
@@ -252,7 +259,15 @@ export function dumpOnSignal(signal?: NodeJS.Signals, options?: CaptureOptions &
  * complete or `timeoutMs` (default 2 minutes) has passed. Inline, the app is held at once. Then all goes as it would have without heaprs: the same fatal error and exit
  * code, `ERR_WORKER_OUT_OF_MEMORY` of a worker, or, where memory was freed, on with the initial limit. Over all, the limit is raised by half at most (16 to 256 MiB).
  *
- * `maxDumps` is 1 by default. A capture of N objects needs 500 to 600 bytes an object outside of the limit, in the child or inline in the process.
+ * On Linux also before memory outside of V8 runs out, by buffers for example: where the control group (version 1 or 2) or `ulimit -v` sets a limit, a thread that
+ * sleeps looks at it, more often as the end comes near, for less than 0.1 % of a core. It dumps when as much is left as a fork would need, an eighth to a quarter
+ * of the limit (up to half while memory is taken fast), in a busy loop too, and counts in `maxDumps`. What decides is what is left for all in the group; a process with
+ * less than an eighth of the limit is not dumped. The app stands still for the dump if the two together could come to the end. When memory runs out
+ * all the same, the child is ended, never the app, and `'failed'` says why (`ERR_HEAPRS_MEMORY_BUDGET`); such a try does not count, and the next is made at half of what was left.
+ * Without a limit there is no thread: the machine's memory as such is not watched, nor is a limit that is set later. One allocation larger than what is left is not seen coming.
+ *
+ * `maxDumps` is 1 by default. A capture of N objects needs 500 to 900 bytes an object outside of the limit, in the child or inline in the process, and V8 takes another
+ * kilobyte for each element of the longest array.
  */
 export function dumpNearHeapLimit(options?: CaptureOptions & DumpPolicy): Dump
 

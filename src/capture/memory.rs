@@ -23,7 +23,7 @@ pub(in crate::capture) fn plan(
     ignore: bool,
 ) -> Result<Option<u64>> {
     let (Some(heap), Some(room)) = (heap, room) else { return Ok(None) };
-    let needed = heap.used + heap.nodes * BYTES_PER_NODE + SLACK;
+    let needed = fork_needs(heap);
     let usable = room.free.saturating_sub(reserve(room));
     if needed > usable && !ignore {
         return Err(Error::new(
@@ -37,6 +37,11 @@ pub(in crate::capture) fn plan(
         ));
     }
     Ok(Some(usable.saturating_sub(heap.used).max(needed / 2)))
+}
+
+/// What a child may take, at the most.
+pub(in crate::capture) fn fork_needs(heap: HeapEstimate) -> u64 {
+    heap.used + heap.nodes * BYTES_PER_NODE + SLACK
 }
 
 /// Why the child has to go: memory has become short for everybody.
@@ -61,8 +66,8 @@ pub(in crate::capture) fn is_tight(room: MemoryRoom) -> bool {
 /// Looks at memory now and then, while this process walks its own heap.
 pub(in crate::capture) struct Watch {
     looked: Instant,
-    /// Bytes of heap: what V8's tables may take in one step, between two calls.
-    heap: u64,
+    /// What V8 may take in one step, between two calls.
+    step: u64,
 }
 
 /// How often.
@@ -70,7 +75,7 @@ const INTERVAL: Duration = Duration::from_millis(10);
 
 impl Watch {
     pub(in crate::capture) fn new(heap: Option<HeapEstimate>) -> Self {
-        Watch { looked: Instant::now(), heap: heap.map_or(0, |heap| heap.used) }
+        Watch { looked: Instant::now(), step: heap.map_or(0, one_step) }
     }
 
     /// Why the walk has to end, before the system ends the process. Cheap enough for every call of V8's.
@@ -79,8 +84,21 @@ impl Watch {
             return None;
         }
         self.looked = Instant::now();
-        os::memory_room().and_then(|room| inline_shortage(room, self.heap))
+        os::memory_room().and_then(|room| inline_shortage(room, self.step))
     }
+}
+
+/// V8 keeps a kilobyte for the name of each element of the longest array (measured: 400,000 elements, 450 MB), all within one object's turn.
+const BYTES_PER_ELEMENT: u64 = 1024;
+
+/// What a walk with a long array in it may take: its step and what else there is.
+pub(in crate::capture) fn inline_needs(heap: HeapEstimate) -> u64 {
+    one_step(heap) + heap.nodes * BYTES_PER_NODE
+}
+
+/// Its tables double, the largest of them about as large as the heap; what is a long array among large objects is not known.
+fn one_step(heap: HeapEstimate) -> u64 {
+    heap.used + heap.large / size_of::<u64>() as u64 * BYTES_PER_ELEMENT
 }
 
 /// V8's tables double as they grow, and asks no more once it has walked the heap: `step` bytes must be there at any time.
@@ -98,7 +116,7 @@ fn inline_shortage(room: MemoryRoom, step: u64) -> Option<Error> {
 }
 
 /// What stays untouched: a sixteenth, within bounds.
-fn reserve(room: MemoryRoom) -> u64 {
+pub(in crate::capture) fn reserve(room: MemoryRoom) -> u64 {
     (room.total / 16).clamp(16 << 20, 256 << 20)
 }
 
@@ -114,7 +132,7 @@ mod tests {
 
     #[test]
     fn a_fork_must_fit() {
-        let heap = Some(HeapEstimate { used: 80 * MB, nodes: 2_000_000 });
+        let heap = Some(HeapEstimate { used: 80 * MB, nodes: 2_000_000, large: 0 });
         assert_eq!(plan(heap, None, false).unwrap(), None);
         assert!(plan(heap, Some(room(4000, 8000)), false).unwrap().unwrap() > 2_000_000 * 600);
         let error = plan(heap, Some(room(600, 1024)), false).unwrap_err();
@@ -130,5 +148,7 @@ mod tests {
         assert!(!is_tight(room(400, 512)));
         assert!(inline_shortage(room(15, 512), 0).is_some() && inline_shortage(room(20, 512), 0).is_none());
         assert!(inline_shortage(room(100, 512), 90 * MB).is_some());
+        let array = HeapEstimate { used: 33 * MB, nodes: 800_000, large: 400_000 * 8 };
+        assert!(one_step(array) > 400 * MB, "what an array of 400,000 elements was seen to take");
     }
 }

@@ -11,6 +11,8 @@ mod header;
 #[cfg(target_os = "linux")]
 mod memory;
 mod name;
+#[cfg(target_os = "linux")]
+mod near;
 mod pipeline;
 #[cfg(unix)]
 mod plan;
@@ -24,6 +26,8 @@ pub use dump::{DumpHandle, DumpRequest, DumpSummary, Written, dump_inline, write
 #[cfg(target_os = "linux")]
 pub use fork::{ForkOptions, ForkedHeap, ForkedText, PreparedFork, fork_unavailable};
 pub use name::next_sequence;
+#[cfg(target_os = "linux")]
+pub use near::{Look, NearMemory};
 pub use pipeline::{Pipeline, Summary, Writing, timeout};
 #[cfg(unix)]
 pub use plan::{DumpBudget, DumpMode, DumpPlan};

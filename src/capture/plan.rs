@@ -107,6 +107,11 @@ impl DumpBudget {
         self.left = self.left.saturating_sub(1);
     }
 
+    /// The dump that began does not count.
+    pub fn give_back(&mut self) {
+        self.left = self.left.saturating_add(1);
+    }
+
     /// A dump has ended, well or not.
     pub fn end(&mut self, now: Instant) {
         self.rest_until = now.checked_add(self.cooldown);
@@ -129,6 +134,8 @@ mod tests {
         budget.begin();
         budget.end(start);
         assert!(!budget.allows(start + Duration::from_secs(100)) && budget.is_used_up());
+        budget.give_back();
+        assert!(budget.allows(start + Duration::from_secs(100)));
         let mut always = DumpBudget::new(Duration::ZERO, u32::MAX);
         always.begin();
         always.end(start);

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    os::unix::fs::FileExt,
     path::{Path, PathBuf},
 };
 
@@ -26,6 +27,56 @@ pub fn memory_room() -> Option<MemoryRoom> {
 pub fn shared_memory_room() -> Option<MemoryRoom> {
     let root = Path::new("/");
     machine(root).into_iter().chain(control_groups(root)).min_by_key(|room| room.free)
+}
+
+/// The narrowest limit that is set for this process, or for its control group: narrower than the machine itself, which `None` means is all there is.
+pub fn limited_memory_room() -> Option<MemoryRoom> {
+    let root = Path::new("/");
+    let whole = machine(root).map_or(UNLIMITED, |room| room.total);
+    let groups = control_groups(root).into_iter().filter(|room| room.total < whole);
+    groups.chain(address_space(root)).min_by_key(|room| room.free)
+}
+
+impl MemoryRoom {
+    /// Whether only this process counts, and by what it has mapped, not by what is resident.
+    pub fn is_address_space(self) -> bool {
+        self.by == ADDRESS_SPACE
+    }
+}
+
+/// What this process has of memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OwnMemory {
+    /// Bytes of address space.
+    pub mapped: u64,
+    /// Bytes in the machine's memory.
+    pub resident: u64,
+}
+
+/// Tells what this process has at the price of one small read.
+#[derive(Debug)]
+pub struct OwnMemoryGauge {
+    statm: fs::File,
+    page: u64,
+}
+
+impl OwnMemoryGauge {
+    /// `None` where there is no /proc.
+    pub fn open() -> Option<Self> {
+        // SAFETY: takes no pointers.
+        let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+        Some(OwnMemoryGauge { statm: fs::File::open("/proc/self/statm").ok()?, page: u64::try_from(page).ok()? })
+    }
+
+    /// What it has now.
+    pub fn read(&self) -> Option<OwnMemory> {
+        let mut room = [0; 128];
+        let length = self.statm.read_at(&mut room, 0).ok()?;
+        let text = std::str::from_utf8(&room[..length]).ok()?;
+        let mut pages = text.split_ascii_whitespace().map(|field| field.parse::<u64>().ok());
+        let mut bytes = || Some(pages.next()?? * self.page);
+        Some(OwnMemory { mapped: bytes()?, resident: bytes()? })
+    }
 }
 
 fn machine(root: &Path) -> Option<MemoryRoom> {
@@ -82,6 +133,8 @@ impl Files {
     }
 }
 
+const ADDRESS_SPACE: &str = "the limit of address space (ulimit -v)";
+
 /// `ulimit -v`.
 fn address_space(root: &Path) -> Option<MemoryRoom> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
@@ -92,7 +145,7 @@ fn address_space(root: &Path) -> Option<MemoryRoom> {
     }
     let used = number_after(&read(root.join("proc/self/status"))?, "VmSize:")? * 1024;
     let total = limit.rlim_cur;
-    Some(MemoryRoom { free: total.saturating_sub(used), total, by: "the limit of address space (ulimit -v)" })
+    Some(MemoryRoom { free: total.saturating_sub(used), total, by: ADDRESS_SPACE })
 }
 
 fn read(path: PathBuf) -> Option<String> {
@@ -155,5 +208,10 @@ mod tests {
     fn this_machine_tells() {
         let room = memory_room().unwrap();
         assert!(room.free > 0 && room.free <= room.total);
+        let own = OwnMemoryGauge::open().unwrap().read().unwrap();
+        assert!(own.resident > 0 && own.resident < own.mapped && own.resident < room.total);
+        assert!(limited_memory_room().is_none_or(|limited| limited.total < room.total
+            || limited.is_address_space()
+            || limited.free < room.free));
     }
 }

@@ -25,13 +25,15 @@ pub use disk::free_space;
 #[cfg(target_os = "linux")]
 pub use fork::{ChildLimits, ChildPipe, ForkPreparation, Forked, fork};
 #[cfg(target_os = "linux")]
-pub use limits::{MemoryRoom, memory_room, shared_memory_room};
+pub use limits::{MemoryRoom, OwnMemory, OwnMemoryGauge, limited_memory_room, memory_room, shared_memory_room};
 #[cfg(unix)]
 pub use listener::{Listener, has_hung_up, is_same_user, remove_dead_listeners};
 #[cfg(unix)]
 pub use local_time::{LocalTime, monotonic_nanoseconds};
 pub use memory::trim;
 pub use priority::give_way;
+#[cfg(target_os = "linux")]
+pub use priority::thread_cpu_time;
 #[cfg(unix)]
 pub use signals::{
     catch_signal, end_signal_wait, pin_library, release_signal, signals_waiting, take_signals, wait_for_signals,

@@ -15,6 +15,8 @@ pub struct HeapEstimate {
     pub used: u64,
     /// Nodes of a snapshot, rather too many than too few.
     pub nodes: u64,
+    /// Bytes of it in large objects, each in a space of its own: long arrays and strings.
+    pub large: u64,
 }
 
 /// A node has this many bytes, at the least that whole heaps have on average (two million small objects: 40).
@@ -47,7 +49,9 @@ impl Isolate {
             }
             // SAFETY: V8 has filled in a space's statistics, whose first word is its name, a C string constant of V8.
             let name = unsafe { CStr::from_ptr(space[NAME] as usize as *const c_char) };
-            let each = if name.to_bytes().ends_with(b"large_object_space") { LARGE_OBJECT } else { BYTES_PER_NODE };
+            let large = name.to_bytes().ends_with(b"large_object_space");
+            let each = if large { LARGE_OBJECT } else { BYTES_PER_NODE };
+            estimate.large += if large { space[USED] } else { 0 };
             estimate.used += space[USED];
             estimate.nodes += space[USED] / each;
         }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    Owner, Trigger, deliver, owners,
+    Cause, Owner, Trigger, deliver, owners,
     round::{Dumped, falls_back},
     settle,
     threads::{self, JsThread},
@@ -19,6 +19,8 @@ use crate::{
     v8::{Feature, Isolate, LimitAnswer, Limits, NearHeapLimit},
 };
 
+const CAUSE: Cause = Cause { trigger: "heap-limit", reason: None };
+
 const MIB: usize = 1 << 20;
 
 /// What is left for the callback that V8 asks after us (Node.js's own, in a worker) to be asked at all: room for the next allocation.
@@ -26,6 +28,9 @@ const SLACK: usize = 2 * MIB;
 
 /// How long a called-off dump is waited for.
 const FAREWELL: Duration = Duration::from_secs(2);
+
+/// How long the end waits for files of others.
+const HOLD: Duration = Duration::from_secs(60);
 
 thread_local! {
     /// The callback of this thread.
@@ -103,8 +108,9 @@ impl Watch {
         if more && left > 0 {
             return LimitAnswer::Raise(left.min(step(limits)));
         }
-        // No room left to wait in: the file first.
+        // No room left to wait in: the file first, also one that a signal or memory has set off.
         self.hold();
+        settle::hold(HOLD);
         LimitAnswer::Leave(SLACK)
     }
 
@@ -120,7 +126,7 @@ impl Watch {
                     return;
                 }
                 Err(e) if plan.mode == DumpMode::Auto && falls_back(&e) => reason = Some(e.message),
-                Err(e) => return deliver(ready, &Err(e)),
+                Err(e) => return deliver(ready, &CAUSE, &Err(e)),
             }
         }
         self.inline(plan, ready, deadline, reason);
@@ -135,7 +141,7 @@ impl Watch {
         let request = plan.request(self.thread.thread_id, Some(deadline))?;
         let told = ready.to_vec();
         dump_by_fork(&prepared, &request, SPIN, move |result| {
-            deliver(&told, &result.clone().map(|summary| dumped(summary, None, 1)));
+            deliver(&told, &CAUSE, &result.clone().map(|summary| dumped(summary, None, 1)));
         })
     }
 
@@ -150,7 +156,7 @@ impl Watch {
             .request(self.thread.thread_id, Some(deadline))
             .and_then(|request| dump_inline(&request, !plan.comparable_ids))
             .map(|summary| dumped(summary, reason, attempts));
-        deliver(ready, &result);
+        deliver(ready, &CAUSE, &result);
     }
 
     /// Holds JavaScript until the running dump is complete; one whose child has failed is taken anew, inline.

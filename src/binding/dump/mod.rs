@@ -1,9 +1,12 @@
 //! Dumps that were decided on beforehand: at a signal, near the heap limit, whenever another process asks. Who asked for them ([`Owner`]) is told on its own event loop.
 //!
 //! The signal's handler only notes it ([`os::catch_signal`]); one thread waits for that, decides, and has the JavaScript threads
-//! [dumped](round), one after the other. Near the limit it all happens in V8's [callback](limit).
+//! [dumped](round), one after the other. Near the limit it all happens in V8's [callback](limit); memory outside of V8 is
+//! [watched](memory) by a thread of its own.
 
 mod limit;
+#[cfg(target_os = "linux")]
+mod memory;
 mod round;
 mod settle;
 mod socket;
@@ -34,7 +37,7 @@ use crate::{
     service,
     v8::TakeOptions,
 };
-use round::{Dumped, Outcome};
+use round::{Dumped, Outcome, Short};
 use settle::Round;
 use threads::{JsThread, Wake};
 
@@ -75,6 +78,8 @@ pub struct DumpResult {
     pub pause_ms: f64,
     pub duration_ms: f64,
     pub attempts: u32,
+    pub trigger: &'static str,
+    pub reason: Option<String>,
 }
 
 /// Why there is none.
@@ -83,6 +88,8 @@ pub struct DumpFailure {
     pub code: &'static str,
     pub message: String,
     pub file: Option<String>,
+    pub trigger: &'static str,
+    pub reason: Option<String>,
 }
 
 /// What became of one dump.
@@ -168,11 +175,26 @@ struct Owner {
     token: usize,
     plan: DumpPlan,
     budget: Mutex<DumpBudget>,
-    outbox: Mutex<VecDeque<(bool, Result<Dumped>)>>,
+    outbox: Mutex<VecDeque<Told>>,
     ready: Wake,
     /// Of a [`Trigger::Socket`]: where it listens, and with what.
     socket: PathBuf,
     listener: Mutex<Option<Arc<Listener>>>,
+}
+
+/// What an owner is told.
+struct Told {
+    publish: bool,
+    cause: Cause,
+    result: Result<Dumped>,
+}
+
+/// What set a dump off.
+#[derive(Clone)]
+struct Cause {
+    trigger: &'static str,
+    /// In words, where the trigger does not say it all.
+    reason: Option<String>,
 }
 
 static OWNERS: Mutex<Vec<Arc<Owner>>> = Mutex::new(Vec::new());
@@ -245,6 +267,8 @@ impl Owner {
                     thread.ask(Box::new(|| drop(limit::hook())));
                 }
             }
+            #[cfg(target_os = "linux")]
+            memory::watch()?;
             return Ok(());
         }
         self.arm()?;
@@ -288,6 +312,8 @@ impl Owner {
             Trigger::HeapLimit => {
                 let wanted = all.iter().any(|o| o.trigger == self.trigger && (o.all_threads || o.token == self.token));
                 drop(all);
+                #[cfg(target_os = "linux")]
+                memory::look_again();
                 // On other threads the callback finds nobody to dump for, and goes by itself.
                 if !wanted && threads::current().is_none_or(|thread| thread.token == self.token) {
                     limit::unhook();
@@ -304,7 +330,7 @@ impl Owner {
         self.listener.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn outbox(&self) -> MutexGuard<'_, VecDeque<(bool, Result<Dumped>)>> {
+    fn outbox(&self) -> MutexGuard<'_, VecDeque<Told>> {
         self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -351,40 +377,60 @@ fn answer(signal: i32) {
     for owner in &ready {
         owner.budget().begin();
     }
-    let plan = first.plan.clone();
-    let mut targets: VecDeque<_> = match ready.iter().any(|owner| owner.all_threads) {
-        true => threads::all().into(),
+    let targets = match ready.iter().any(|owner| owner.all_threads) {
+        true => threads::all(),
         false => threads::with_token(first.token).into_iter().collect(),
     };
-    let mut again = VecDeque::new();
-    while let Some(thread) = targets.pop_front() {
-        let last = targets.is_empty();
-        let outcome =
-            catch("DumpWatch thread", || Ok(round::dump(&thread, &plan, if last { Duration::MAX } else { PATIENCE })));
-        match outcome {
-            Ok(Outcome::Finished(result)) => deliver(&ready, &result),
-            Ok(Outcome::Busy) => again.push_back(thread),
-            Err(e) => deliver(&ready, &Err(e)),
-        }
-        if last {
-            targets.append(&mut again);
-        }
-    }
+    let targets = targets.into_iter().map(|thread| Target { thread, owners: ready.clone() }).collect();
+    dump_all(targets, &Cause { trigger: "signal", reason: None }, None);
     for owner in &ready {
         owner.budget().end(Instant::now());
     }
 }
 
+/// A thread that is to be dumped, and for whom; the first one's plan counts.
+struct Target {
+    thread: Arc<JsThread>,
+    owners: Vec<Arc<Owner>>,
+}
+
+/// Dumps one after the other and tells their owners; who is busy comes again at the end. Returns whether memory was too short for every one.
+fn dump_all(mut targets: VecDeque<Target>, cause: &Cause, short: Option<Short<'_>>) -> bool {
+    let mut again = VecDeque::new();
+    let mut refused = true;
+    while let Some(target) = targets.pop_front() {
+        let last = targets.is_empty();
+        let patience = if last { Duration::MAX } else { PATIENCE };
+        let Target { thread, owners } = &target;
+        let outcome = catch("DumpWatch thread", || match owners.first() {
+            Some(first) => Ok(round::dump(thread, &first.plan, patience, short)),
+            None => Err(Error::new(Code::Internal, "nobody has asked for this thread's dump")),
+        });
+        match outcome {
+            Ok(Outcome::Finished(result)) => {
+                refused &= matches!(&result, Err(e) if e.code == Code::MemoryBudget);
+                deliver(owners, cause, &result);
+            }
+            Ok(Outcome::Busy) => again.push_back(target),
+            Err(e) => deliver(owners, cause, &Err(e)),
+        }
+        if last {
+            targets.append(&mut again);
+        }
+    }
+    refused
+}
+
 /// Tells the owners what became of a dump.
-fn deliver(owners: &[Arc<Owner>], result: &Result<Dumped>) {
+fn deliver(owners: &[Arc<Owner>], cause: &Cause, result: &Result<Dumped>) {
     for (i, owner) in owners.iter().enumerate() {
-        owner.outbox().push_back((i == 0, result.clone()));
+        owner.outbox().push_back(Told { publish: i == 0, cause: cause.clone(), result: result.clone() });
         // Refused only when the environment is going: then nobody listens either.
         owner.ready.call((), ThreadsafeFunctionCallMode::NonBlocking);
     }
 }
 
-fn message((publish, result): (bool, Result<Dumped>)) -> DumpMessage {
+fn message(Told { publish, cause: Cause { trigger, reason }, result }: Told) -> DumpMessage {
     let milliseconds = |d: Duration| d.as_secs_f64() * 1000.0;
     match result {
         Ok(Dumped { summary, fallback_reason, pause, duration, attempts }) => DumpMessage {
@@ -400,6 +446,8 @@ fn message((publish, result): (bool, Result<Dumped>)) -> DumpMessage {
                 pause_ms: milliseconds(pause),
                 duration_ms: milliseconds(duration),
                 attempts,
+                trigger,
+                reason,
             }),
             failure: None,
         },
@@ -410,6 +458,8 @@ fn message((publish, result): (bool, Result<Dumped>)) -> DumpMessage {
                 code: e.code.as_str(),
                 message: e.to_string(),
                 file: e.file.map(|file| file.to_string_lossy().into_owned()),
+                trigger,
+                reason,
             }),
         },
     }

@@ -10,6 +10,8 @@ use super::{
     settle,
     threads::{Called, JsThread},
 };
+#[cfg(target_os = "linux")]
+use crate::capture::DumpHandle;
 use crate::{
     capture::{DumpMode, DumpPlan, DumpSummary, dump_inline, fork_unavailable, timeout},
     error::{Code, Error, Result},
@@ -44,21 +46,37 @@ pub(super) fn falls_back(error: &Error) -> bool {
 #[cfg(target_os = "linux")]
 pub(super) const SPIN: Duration = Duration::from_millis(50);
 
+/// How often is asked whether the thread must be held, and how long it may be busy in native code before it is asked again.
+#[cfg(target_os = "linux")]
+const LOOK: Duration = Duration::from_millis(5);
+#[cfg(target_os = "linux")]
+const HOLD_PATIENCE: Duration = Duration::from_millis(100);
+
 #[cfg(target_os = "linux")]
 const ATTEMPTS: u32 = 3;
 
 /// Names of our own that another process has taken; more than a few mean something else.
 const NAMES: u32 = 100;
 
+/// A dump for which memory is short. It is taken by fork even where the estimate says that there is too little for one: of all
+/// that needs memory the child is the one that can be ended, when it runs out all the same.
+#[derive(Clone, Copy)]
+pub(super) struct Short<'a> {
+    /// The thread has to stand still from the fork on.
+    pub(super) wait: bool,
+    /// Asked while a child writes: whether the thread has to stand still until the file is complete, since the two together would need too much.
+    pub(super) hold: &'a dyn Fn() -> bool,
+}
+
 /// Dumps `thread`, which has `patience` to begin.
-pub(super) fn dump(thread: &Arc<JsThread>, plan: &DumpPlan, patience: Duration) -> Outcome {
+pub(super) fn dump(thread: &Arc<JsThread>, plan: &DumpPlan, patience: Duration, short: Option<Short<'_>>) -> Outcome {
     let started = Instant::now();
     let deadline = started.checked_add(plan.timeout);
     let _turn = match turn(&plan.progress, deadline) {
         Ok(turn) => turn,
         Err(e) => return Outcome::Finished(Err(e)),
     };
-    let mut spent = Spent { started, deadline, pause: Duration::ZERO, attempts: 0 };
+    let mut spent = Spent { started, deadline, short, pause: Duration::ZERO, attempts: 0 };
     for _ in 0..NAMES {
         match spent.dump(thread, plan, patience) {
             Step::Busy => return Outcome::Busy,
@@ -91,14 +109,15 @@ enum Step {
     Busy,
 }
 
-struct Spent {
+struct Spent<'a> {
     started: Instant,
     deadline: Option<Instant>,
+    short: Option<Short<'a>>,
     pause: Duration,
     attempts: u32,
 }
 
-impl Spent {
+impl Spent<'_> {
     fn dump(&mut self, thread: &JsThread, plan: &DumpPlan, patience: Duration) -> Step {
         let mut fallback_reason = None;
         if plan.mode != DumpMode::Inline {
@@ -131,24 +150,56 @@ impl Spent {
         }
         let mut attempt = 1;
         loop {
-            let prepared = PreparedFork::new()?;
-            let request = plan.request(thread.thread_id, self.deadline)?;
+            let wait = self.short.is_some_and(|short| short.wait).then_some(plan.timeout);
+            // A thread that takes memory all the while is not given the time.
+            let prepared = if wait.is_none() { Some(PreparedFork::new()?) } else { None };
+            let mut request = plan.request(thread.thread_id, self.deadline)?;
+            request.ignore_memory |= self.short.is_some();
             self.attempts += 1;
             let forked = self.call(thread, patience, &plan.progress, move || {
                 // The thread may have been busy for long.
-                let fresh = if prepared.is_stale() { PreparedFork::new()? } else { prepared };
-                dump_by_fork(&fresh, &request, SPIN, |_| ())
+                let fresh = match prepared.filter(|prepared| !prepared.is_stale()) {
+                    Some(prepared) => prepared,
+                    None => PreparedFork::new()?,
+                };
+                let handle = dump_by_fork(&fresh, &request, SPIN, |_| ())?;
+                wait.and_then(|limit| handle.wait(limit));
+                Ok(handle)
             })?;
             let Some(handle) = forked else {
                 self.attempts -= 1;
                 return Ok(None);
             };
-            let result = handle.and_then(|handle| settle::writing(&handle, self.deadline));
+            let result = handle.and_then(|handle| self.writing(thread, &handle));
             match result {
                 Err(e) if e.code == Code::ForkFailed && attempt < ATTEMPTS => attempt += 1,
                 result => return result.map(Some),
             }
         }
+    }
+
+    /// Waits for the child's file, the thread with it where it has to.
+    #[cfg(target_os = "linux")]
+    fn writing(&mut self, thread: &JsThread, handle: &DumpHandle) -> Result<DumpSummary> {
+        let deadline = self.deadline;
+        settle::note(handle);
+        while let Some(Short { hold, .. }) = self.short
+            && deadline.is_none_or(|at| Instant::now() < at)
+        {
+            if let Some(result) = handle.wait(LOOK) {
+                return result;
+            }
+            if hold() {
+                let theirs = handle.clone();
+                match self.call(thread, HOLD_PATIENCE, &Progress::default(), move || settle::writing(&theirs, deadline))
+                {
+                    Ok(Some(result)) => return result,
+                    Ok(None) => {}
+                    Err(_) => break, // the thread has gone; its copy is still worth having
+                }
+            }
+        }
+        settle::writing(handle, deadline)
     }
 
     #[cfg(not(target_os = "linux"))]

@@ -86,6 +86,15 @@ pub(super) fn writing(handle: &DumpHandle, deadline: Option<Instant>) -> Result<
     })
 }
 
+/// Waits until no file is being written, at most `limit`.
+pub(super) fn hold(limit: Duration) {
+    let until = Instant::now() + limit;
+    let writing = handles().clone();
+    for handle in writing {
+        handle.wait(until.saturating_duration_since(Instant::now()));
+    }
+}
+
 fn idle() -> bool {
     let written = handles().iter().all(|handle| handle.wait(Duration::ZERO).is_some());
     written && !os::signals_waiting() && ROUNDS.load(Ordering::SeqCst) == 0

@@ -22,7 +22,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    Owner, deliver, owners,
+    Cause, Owner, deliver, owners,
     round::{self, Dumped, Outcome},
     settle::Round,
     threads,
@@ -36,6 +36,8 @@ use crate::{
     service,
     snapshot::Redaction,
 };
+
+const CAUSE: Cause = Cause { trigger: "request", reason: None };
 
 /// The version of what is said here. It grows when something changes its meaning.
 const PROTOCOL: u32 = 1;
@@ -105,7 +107,7 @@ fn wait_for_callers(owner: &Arc<Owner>, listener: &Listener) {
             Ok(())
         });
         if let Err(e) = waited {
-            deliver(std::slice::from_ref(owner), &Err(e));
+            deliver(std::slice::from_ref(owner), &CAUSE, &Err(e));
         }
     }
 }
@@ -164,7 +166,7 @@ fn answer(owner: &Arc<Owner>, caller: &mut Caller) -> Result<()> {
     let theirs = owner.clone();
     service::spawn_thread("dump", move || {
         let dumped = catch("DumpWatch dump thread", || dump(&theirs, &plan));
-        deliver(std::slice::from_ref(&theirs), &dumped);
+        deliver(std::slice::from_ref(&theirs), &CAUSE, &dumped);
         // Refused only when the caller's thread has gone.
         let _ = sender.send(dumped);
     })?;
@@ -193,7 +195,7 @@ fn dump(owner: &Owner, plan: &DumpPlan) -> Result<Dumped> {
     let _round = Round::begin();
     let thread = threads::with_token(owner.token)
         .ok_or_else(|| Error::new(Code::Aborted, "the thread that was to be dumped has ended"))?;
-    match round::dump(&thread, plan, Duration::MAX) {
+    match round::dump(&thread, plan, Duration::MAX, None) {
         Outcome::Finished(result) => result,
         Outcome::Busy => Err(timeout()),
     }
