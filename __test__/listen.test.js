@@ -27,7 +27,9 @@ const APP = `
 
 // A process that listens, once it does. `child.dies()` is the end it has come to.
 async function app(t, options, then = 'ready()', { node = [], ...spawning } = {}) {
-  const child = spawn(process.execPath, [...node, '-e', `${APP}\n${then}`, JSON.stringify(options)], { stdio: ['pipe', 'pipe', 'pipe'], ...spawning });
+  // Those that are killed leave their socket: not in the machine's folder for temporary files.
+  const env = { ...process.env, XDG_RUNTIME_DIR: scratch(t) };
+  const child = spawn(process.execPath, [...node, '-e', `${APP}\n${then}`, JSON.stringify(options)], { stdio: ['pipe', 'pipe', 'pipe'], env, ...spawning });
   t.after(() => child.kill('SIGKILL'));
   child.output = '';
   child.errors = '';
