@@ -599,8 +599,11 @@ export interface SeenCollection {
 /** Does what other threads have asked of this one. */
 export declare function serveThread(): void
 
-/** For a process that is about to exit: waits up to `limitMs` until dumps that were asked for are finished, then calls off what is not. */
-export declare function settleDumps(limitMs: number): void
+/**
+ * For a process that is about to exit: waits up to `limitMs` until dumps that were asked for are finished, then calls off what is not. Without a
+ * limit, for a thread that is about to exit: calls off those of its own heap.
+ */
+export declare function settleDumps(limitMs?: number | undefined | null): void
 
 /** Used bytes of one of V8's spaces. */
 export interface SpaceSize {

@@ -83,7 +83,7 @@ export interface HeapSnapshotOptions {
  * Writes a snapshot of this thread's heap, as `v8.writeHeapSnapshot` does: same naming, same options, same return value, and it
  * overwrites. A name that ends in `.gz` is compressed while it is written.
  *
- * Blocks the thread for as long as V8 walks the heap: about a second for each 300,000 to 400,000 objects. V8 needs 500 to 600 bytes
+ * Blocks the thread for as long as V8 walks the heap: about a second for each 300,000 to 400,000 objects. V8 needs 500 to 1,400 bytes
  * an object meanwhile. Afterwards V8 keeps tracking where objects move, which makes allocation 3 to 10 times slower until the process
  * ends or {@link releaseObjectIds} is called; in exchange, object ids compare with earlier and later snapshots.
  *

@@ -190,6 +190,29 @@ test('workers that are terminated while they are to be dumped', { skip, timeout:
     process.exit(0);`);
 });
 
+test("a worker's exit calls off no other thread's dump", { skip, timeout: 120_000 }, async (t) => {
+  const { seen } = await program(t, `
+    const { Worker } = require('node:worker_threads');
+    globalThis.hay = Array.from({ length: 300_000 }, (_, i) => ({ i }));
+    const worker = new Worker(\`
+      require(${JSON.stringify(root)}).dumpOnSignal('SIGHUP', { directory: \${JSON.stringify(directory)} });
+      const { parentPort } = require('node:worker_threads');
+      parentPort.once('message', () => process.exit(0));
+      parentPort.postMessage('up');\`, { eval: true });
+    await once(worker, 'message');
+    const dump = heaprs.dumpOnSignal('SIGUSR2', { directory });
+    const told = new Promise((resolve) => { dump.on('dump', resolve); dump.on('failed', resolve); });
+    raise();
+    // The file has been begun.
+    while (!fs.readdirSync(directory).length) await new Promise((resolve) => setTimeout(resolve, 1));
+    worker.postMessage('exit');
+    await once(worker, 'exit');
+    const { file, message } = await told;
+    console.log(JSON.stringify({ whole: file !== undefined && message === undefined, message }));
+    process.exit(0);`);
+  assert.deepStrictEqual(seen, { whole: true });
+});
+
 test('a policy keeps no process alive, and an AbortSignal ends it', { skip }, async (t) => {
   const { seen, names } = await program(t, `
     const abort = new AbortController();

@@ -123,10 +123,11 @@ function registerThread() {
 
 const active = new Set();
 
-// process.exit() and the end of the loop: what was asked for gets a moment, what is then not finished leaves nothing behind.
+// process.exit() and the end of the loop: what was asked for gets a moment, what is then not finished leaves nothing behind. A worker's exit
+// calls off what is written of its own heap, and nobody else's.
 function settle() {
   for (const dump of active) dump._hangUp();
-  native().settleDumps(isMainThread ? EXIT_LIMIT_MS : 0);
+  native().settleDumps(isMainThread ? EXIT_LIMIT_MS : undefined);
   for (const dump of active) dump._deliver();
 }
 

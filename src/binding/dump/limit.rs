@@ -121,7 +121,7 @@ impl Watch {
         if plan.mode != DumpMode::Inline {
             match self.fork(plan, ready, deadline) {
                 Ok(handle) => {
-                    settle::note(&handle);
+                    settle::note(&self.thread, &handle);
                     self.running = Some(Running { handle, plan: plan.clone(), owners: ready.to_vec(), deadline });
                     return;
                 }

@@ -7,6 +7,7 @@
 mod limit;
 #[cfg(target_os = "linux")]
 mod memory;
+mod messages;
 mod round;
 mod settle;
 mod socket;
@@ -22,7 +23,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use napi::{CleanupEnvHook, Env, bindgen_prelude::Function, threadsafe_function::ThreadsafeFunctionCallMode};
+use napi::{CleanupEnvHook, Env, bindgen_prelude::Function};
 use napi_derive::napi;
 
 use super::{
@@ -37,7 +38,8 @@ use crate::{
     service,
     v8::TakeOptions,
 };
-use round::{Dumped, Outcome, Short};
+use messages::{Cause, DumpMessage, Told, deliver, message};
+use round::{Outcome, Short};
 use settle::Round;
 use threads::{JsThread, Wake};
 
@@ -63,42 +65,6 @@ pub struct DumpConfig {
     pub overwrite: bool,
     pub min_free_disk: f64,
     pub timeout_ms: f64,
-}
-
-/// A complete file. Bytes and milliseconds.
-#[napi(object, object_from_js = false)]
-pub struct DumpResult {
-    pub file: String,
-    pub file_bytes: f64,
-    pub snapshot_bytes: f64,
-    pub nodes: f64,
-    pub edges: f64,
-    pub mode: &'static str,
-    pub fallback_reason: Option<String>,
-    pub pause_ms: f64,
-    pub duration_ms: f64,
-    pub attempts: u32,
-    pub trigger: &'static str,
-    pub reason: Option<String>,
-}
-
-/// Why there is none.
-#[napi(object, object_from_js = false)]
-pub struct DumpFailure {
-    pub code: &'static str,
-    pub message: String,
-    pub file: Option<String>,
-    pub trigger: &'static str,
-    pub reason: Option<String>,
-}
-
-/// What became of one dump.
-#[napi(object, object_from_js = false)]
-pub struct DumpMessage {
-    /// Several may share a dump; one of them publishes it.
-    pub publish: bool,
-    pub result: Option<DumpResult>,
-    pub failure: Option<DumpFailure>,
 }
 
 /// One policy of one JavaScript thread.
@@ -180,21 +146,6 @@ struct Owner {
     /// Of a [`Trigger::Socket`]: where it listens, and with what.
     socket: PathBuf,
     listener: Mutex<Option<Arc<Listener>>>,
-}
-
-/// What an owner is told.
-struct Told {
-    publish: bool,
-    cause: Cause,
-    result: Result<Dumped>,
-}
-
-/// What set a dump off.
-#[derive(Clone)]
-struct Cause {
-    trigger: &'static str,
-    /// In words, where the trigger does not say it all.
-    reason: Option<String>,
 }
 
 static OWNERS: Mutex<Vec<Arc<Owner>>> = Mutex::new(Vec::new());
@@ -419,48 +370,4 @@ fn dump_all(mut targets: VecDeque<Target>, cause: &Cause, short: Option<Short<'_
         }
     }
     refused
-}
-
-/// Tells the owners what became of a dump.
-fn deliver(owners: &[Arc<Owner>], cause: &Cause, result: &Result<Dumped>) {
-    for (i, owner) in owners.iter().enumerate() {
-        owner.outbox().push_back(Told { publish: i == 0, cause: cause.clone(), result: result.clone() });
-        // Refused only when the environment is going: then nobody listens either.
-        owner.ready.call((), ThreadsafeFunctionCallMode::NonBlocking);
-    }
-}
-
-fn message(Told { publish, cause: Cause { trigger, reason }, result }: Told) -> DumpMessage {
-    let milliseconds = |d: Duration| d.as_secs_f64() * 1000.0;
-    match result {
-        Ok(Dumped { summary, fallback_reason, pause, duration, attempts }) => DumpMessage {
-            publish,
-            result: Some(DumpResult {
-                file: summary.file.to_string_lossy().into_owned(),
-                file_bytes: summary.file_bytes as f64,
-                snapshot_bytes: summary.summary.snapshot_bytes as f64,
-                nodes: summary.summary.nodes as f64,
-                edges: summary.summary.edges as f64,
-                mode: if summary.forked { "fork" } else { "inline" },
-                fallback_reason,
-                pause_ms: milliseconds(pause),
-                duration_ms: milliseconds(duration),
-                attempts,
-                trigger,
-                reason,
-            }),
-            failure: None,
-        },
-        Err(e) => DumpMessage {
-            publish,
-            result: None,
-            failure: Some(DumpFailure {
-                code: e.code.as_str(),
-                message: e.to_string(),
-                file: e.file.map(|file| file.to_string_lossy().into_owned()),
-                trigger,
-                reason,
-            }),
-        },
-    }
 }

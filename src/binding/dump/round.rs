@@ -182,7 +182,7 @@ impl Spent<'_> {
     #[cfg(target_os = "linux")]
     fn writing(&mut self, thread: &JsThread, handle: &DumpHandle) -> Result<DumpSummary> {
         let deadline = self.deadline;
-        settle::note(handle);
+        settle::note(thread, handle);
         while let Some(Short { hold, .. }) = self.short
             && deadline.is_none_or(|at| Instant::now() < at)
         {
