@@ -225,6 +225,13 @@ test('when the process is killed, the child ends and no file gets its final name
   };
   while (alive()) await new Promise((resolve) => setTimeout(resolve, 20));
   assert.ok(!fs.existsSync(path.join(directory, 'x.heapsnapshot')));
+  // What it has left the next capture there removes, once nobody can be writing to it.
+  const [left, ...others] = fs.readdirSync(directory);
+  assert.match(left, /^\.heaprs-.*\.tmp$/);
+  assert.deepStrictEqual(others, []);
+  fs.utimesSync(path.join(directory, left), 0, 0);
+  await heaprs.captureHeapSnapshot({ file: path.join(directory, 'y.heapsnapshot') });
+  assert.deepStrictEqual(fs.readdirSync(directory), ['y.heapsnapshot']);
 });
 
 test('the app does not notice: its children, signals, ports and timers are its own', { skip }, async (t) => {

@@ -150,7 +150,13 @@ pub fn heap_snapshot_text(env: Env, expose_internals: bool, expose_numeric_value
 
 /// A snapshot's text, all of it, compressed in memory.
 pub(super) fn take_text(options: TakeOptions) -> Result<StoredChunks> {
-    let walk = Walk { options, deadline: None, release_object_ids: false, progress: Progress::default() };
+    let walk = Walk {
+        options,
+        deadline: None,
+        release_object_ids: false,
+        memory_is_short: false,
+        progress: Progress::default(),
+    };
     let (pipeline, writing) = Pipeline::new(false, None);
     let stored = on_writer_thread(move || {
         let (store, _) = writing.run(ChunkStore::default(), &Progress::default())?;
@@ -194,6 +200,7 @@ impl Job {
                 deadline: request
                     .timeout_ms
                     .and_then(|ms| Instant::now().checked_add(Duration::from_secs_f64(ms.clamp(0.0, 1e12) / 1000.0))),
+                memory_is_short: false,
                 release_object_ids: request.release_object_ids,
                 progress: Progress::default(),
             },

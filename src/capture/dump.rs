@@ -33,6 +33,8 @@ pub struct DumpRequest {
     pub take: TakeOptions,
     /// Fork even where memory looks too short for it (mode `'fork'`, as opposed to `'auto'`).
     pub ignore_memory: bool,
+    /// The dump is taken because memory comes to its end: a walk inline then ends sooner than it would have to, so that nothing ends the process.
+    pub memory_is_short: bool,
     /// What of it must not reach the file.
     pub redaction: Option<Redaction>,
     /// Object ids that match those of the process's other comparable files. Without it, an inline dump releases them afterwards.
@@ -108,7 +110,7 @@ pub fn dump_by_fork(
 /// Walks this thread's heap in this call, and returns when the file is complete. `release_object_ids` gives allocation its speed back.
 pub fn dump_inline(request: &DumpRequest, release_object_ids: bool) -> Result<DumpSummary> {
     let start = Instant::now();
-    let DumpRequest { compress, take: options, redaction, deadline, .. } = *request;
+    let DumpRequest { compress, take: options, redaction, deadline, memory_is_short, .. } = *request;
     let target = Target::create(&request.file, request.target.clone())?;
     let (pipeline, writing) = Pipeline::new(compress, deadline);
     let (sender, receiver) = mpsc::channel();
@@ -118,7 +120,8 @@ pub fn dump_inline(request: &DumpRequest, release_object_ids: bool) -> Result<Du
         let _ = sender.send(caught(|| write_file(writing.redacted(redaction).marked(), target, &progress)));
     })?;
     let pause = OnceLock::new();
-    Walk { options, deadline, release_object_ids, progress: request.progress.clone() }.run(pipeline, &pause);
+    Walk { options, deadline, release_object_ids, memory_is_short, progress: request.progress.clone() }
+        .run(pipeline, &pause);
     let lost = || Err(Error::new(Code::Internal, "the writing thread ended without a result"));
     let written = receiver.recv().unwrap_or_else(|_| lost())?;
     Ok(written.into_dump(false, pause.into_inner().unwrap_or_default(), start))
@@ -191,6 +194,7 @@ mod tests {
             compress: false,
             take: TakeOptions::default(),
             ignore_memory: false,
+            memory_is_short: false,
             redaction: None,
             comparable_ids: false,
             deadline: None,

@@ -74,8 +74,9 @@ pub(in crate::capture) struct Watch {
 const INTERVAL: Duration = Duration::from_millis(10);
 
 impl Watch {
-    pub(in crate::capture) fn new(heap: Option<HeapEstimate>) -> Self {
-        Watch { looked: Instant::now(), step: heap.map_or(0, one_step) }
+    pub(in crate::capture) fn new(heap: Option<HeapEstimate>, is_short: bool) -> Self {
+        let step = |heap| if is_short { largest_step(heap) } else { heap.used };
+        Watch { looked: Instant::now(), step: heap.map_or(0, step) }
     }
 
     /// Why the walk has to end, before the system ends the process. Cheap enough for every call of V8's.
@@ -93,11 +94,12 @@ const BYTES_PER_ELEMENT: u64 = 1024;
 
 /// What a walk with a long array in it may take: its step and what else there is.
 pub(in crate::capture) fn inline_needs(heap: HeapEstimate) -> u64 {
-    one_step(heap) + heap.nodes * BYTES_PER_NODE
+    largest_step(heap) + heap.nodes * BYTES_PER_NODE
 }
 
-/// Its tables double, the largest of them about as large as the heap; what is a long array among large objects is not known.
-fn one_step(heap: HeapEstimate) -> u64 {
+/// Its tables double, the largest of them about as large as the heap; what is a long array among large objects is not known, so that heaps with
+/// long strings seem to need far more than they do.
+fn largest_step(heap: HeapEstimate) -> u64 {
     heap.used + heap.large / size_of::<u64>() as u64 * BYTES_PER_ELEMENT
 }
 
@@ -149,6 +151,6 @@ mod tests {
         assert!(inline_shortage(room(15, 512), 0).is_some() && inline_shortage(room(20, 512), 0).is_none());
         assert!(inline_shortage(room(100, 512), 90 * MB).is_some());
         let array = HeapEstimate { used: 33 * MB, nodes: 800_000, large: 400_000 * 8 };
-        assert!(one_step(array) > 400 * MB, "what an array of 400,000 elements was seen to take");
+        assert!(largest_step(array) > 400 * MB, "what an array of 400,000 elements was seen to take");
     }
 }

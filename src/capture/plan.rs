@@ -72,6 +72,7 @@ impl DumpPlan {
             comparable_ids: self.comparable_ids,
             redaction: self.redaction,
             ignore_memory: self.mode == DumpMode::Fork,
+            memory_is_short: false,
             deadline,
             progress: self.progress.clone(),
         })

@@ -4,6 +4,7 @@ use std::{
     fs::{self, File},
     io::{self, Write},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use tempfile::NamedTempFile;
@@ -16,6 +17,15 @@ use crate::{
 /// Free space is looked at again after this many bytes.
 const CHECK_EVERY: u64 = 16 << 20;
 
+/// What temporary names begin and end with.
+const PREFIX: &str = ".heaprs-snapshot-";
+const SUFFIX: &str = ".tmp";
+
+/// A temporary file that nobody has written to for so long may be one that a killed process has left.
+const ABANDONED: Duration = Duration::from_secs(60);
+/// How much of a large directory is looked through for them.
+const MOST_ENTRIES: usize = 10_000;
+
 /// How the file may appear.
 #[derive(Clone, Debug, Default)]
 pub struct TargetOptions {
@@ -27,7 +37,8 @@ pub struct TargetOptions {
 
 /// A file being written under a temporary name.
 ///
-/// Dropped without [`commit`](Self::commit), it leaves nothing behind. The file has mode 0600 from its first byte.
+/// Dropped without [`commit`](Self::commit), it leaves nothing behind; what a process that was killed has left, the next one in the same
+/// directory removes. The file has mode 0600 from its first byte.
 pub struct Target {
     temporary: NamedTempFile,
     path: PathBuf,
@@ -53,12 +64,15 @@ impl Target {
             Ok(_) if !options.overwrite => return Err(exists(path)),
             Ok(_) => {}
         }
+        remove_abandoned(directory);
         check_free_space(directory, options.min_free_disk, path)?;
         let temporary = tempfile::Builder::new()
-            .prefix(".heaprs-")
-            .suffix(".tmp")
+            .prefix(PREFIX)
+            .suffix(SUFFIX)
             .tempfile_in(directory)
             .map_err(|e| Error::io(&e, "create a temporary file for the snapshot", path))?;
+        // Where a file system knows no locks, nothing is ever removed.
+        os::claim(temporary.as_file());
         Ok(Target { temporary, path: path.to_path_buf(), options, until_check: CHECK_EVERY, written: 0 })
     }
 
@@ -112,6 +126,23 @@ fn directory_of(path: &Path) -> &Path {
     }
 }
 
+/// Removes the temporary files of processes that were killed: nobody has them claimed any more. What can't be removed stays.
+fn remove_abandoned(directory: &Path) {
+    let Ok(entries) = fs::read_dir(directory) else { return };
+    for entry in entries.flatten().take(MOST_ENTRIES) {
+        let name = entry.file_name();
+        if !name.to_str().is_some_and(|name| name.starts_with(PREFIX) && name.ends_with(SUFFIX)) {
+            continue;
+        }
+        let old = |meta: fs::Metadata| {
+            meta.is_file() && meta.modified().is_ok_and(|at| at.elapsed().is_ok_and(|age| age >= ABANDONED))
+        };
+        if entry.metadata().is_ok_and(old) && File::open(entry.path()).is_ok_and(|file| os::claim(&file)) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
 fn exists(path: &Path) -> Error {
     Error::new(Code::FileExists, "the file exists; pass overwrite: true to replace it").with_file(path)
 }
@@ -136,5 +167,39 @@ fn check_free_space(directory: &Path, min: u64, path: &Path) -> Result<()> {
 fn sync_directory(directory: &Path) {
     if let Ok(directory) = File::open(directory) {
         let _ = directory.sync_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use super::*;
+
+    #[test]
+    fn what_killed_processes_have_left_goes() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = |name: &str, age: Duration| {
+            let file = File::create(directory.path().join(name)).unwrap();
+            file.set_modified(SystemTime::now() - age).unwrap();
+            file
+        };
+        let old = ABANDONED * 2;
+        drop(file(".heaprs-snapshot-a.tmp", old));
+        drop(file(".heaprs-snapshot-b.tmp", Duration::ZERO));
+        drop(file(".heaprs-other.tmp", old));
+        let written = file(".heaprs-snapshot-c.tmp", old);
+        assert!(cfg!(not(unix)) || os::claim(&written));
+        let target = Target::create(&directory.path().join("x.heapsnapshot"), TargetOptions::default()).unwrap();
+        target.commit().unwrap();
+        let mut left: Vec<_> =
+            fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        left.sort();
+        if cfg!(unix) {
+            assert_eq!(
+                left,
+                [".heaprs-other.tmp", ".heaprs-snapshot-b.tmp", ".heaprs-snapshot-c.tmp", "x.heapsnapshot"]
+            );
+        }
     }
 }

@@ -25,6 +25,8 @@ pub struct Walk {
     pub deadline: Option<Instant>,
     /// Whether to forget the object ids afterwards.
     pub release_object_ids: bool,
+    /// Whether the walk has to leave room for the most that V8 may take in one step, rather than for what it takes of nearly all heaps.
+    pub memory_is_short: bool,
     /// What calls it off.
     pub progress: Progress,
 }
@@ -47,7 +49,7 @@ impl Walk {
         let go_on =
             || if late() || self.progress.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
         #[cfg(target_os = "linux")]
-        let (mut watch, mut shortage) = (memory::Watch::new(isolate.estimate_heap().ok()), None);
+        let (mut watch, mut shortage) = (memory::Watch::new(isolate.estimate_heap().ok(), self.memory_is_short), None);
         let snapshot = isolate.take_heap_snapshot(self.options, &mut |_, _| {
             #[cfg(target_os = "linux")]
             if let Some(why) = watch.shortage() {

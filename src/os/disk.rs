@@ -1,6 +1,6 @@
-//! How much room a file system has.
+//! How much room a file system has, and whose a file is.
 
-use std::{io, path::Path};
+use std::{fs::File, io, path::Path};
 
 /// Bytes an unprivileged process may still write to the file system that holds `path`; `None` where it can't be told.
 #[cfg(unix)]
@@ -37,4 +37,19 @@ mod tests {
         assert!(free_space(Path::new("/")).unwrap().is_some());
         assert!(free_space(Path::new("/no/such/directory")).is_err());
     }
+}
+
+/// Takes a file for as long as it is open in this process, whichever end that comes to. False where another one has it, or nobody can.
+#[cfg(unix)]
+pub fn claim(file: &File) -> bool {
+    use std::os::fd::AsRawFd;
+
+    // SAFETY: a call on an open descriptor of ours.
+    unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) == 0 }
+}
+
+/// Takes a file for as long as it is open in this process, whichever end that comes to. False where another one has it, or nobody can.
+#[cfg(not(unix))]
+pub fn claim(_file: &File) -> bool {
+    false
 }

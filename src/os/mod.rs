@@ -21,7 +21,7 @@ mod threads;
 
 #[cfg(target_os = "linux")]
 pub use child::{Child, ChildEnd, ChildState, readable_within};
-pub use disk::free_space;
+pub use disk::{claim, free_space};
 #[cfg(target_os = "linux")]
 pub use fork::{ChildLimits, ChildPipe, ForkPreparation, Forked, fork};
 #[cfg(target_os = "linux")]

@@ -128,10 +128,11 @@ impl Spent<'_> {
                 Err(e) => return Step::Finished(Err(e)),
             }
         }
-        let request = match plan.request(thread.thread_id, self.deadline) {
+        let mut request = match plan.request(thread.thread_id, self.deadline) {
             Ok(request) => request,
             Err(e) => return Step::Finished(Err(e)),
         };
+        request.memory_is_short = self.short.is_some();
         self.attempts += 1;
         let release = !plan.comparable_ids;
         match self.call(thread, patience, &plan.progress, move || dump_inline(&request, release)) {
