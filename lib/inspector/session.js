@@ -5,8 +5,10 @@ const http = require('node:http');
 const { fail } = require('../errors.js');
 const { WebSocketClient } = require('./websocket.js');
 
-// An idle process answers at once; one in a long synchronous call only afterwards.
+// How long whoever listens at a port may take to say what it is: an inspector does so at once, on a thread of its own.
 const ANSWER_MS = 2000;
+// How long an inspector may take to open a session: an idle process does so at once, one in a long synchronous call only afterwards.
+const SESSION_MS = 10_000;
 
 class InspectorSession {
   #socket;
@@ -20,7 +22,7 @@ class InspectorSession {
   }
 
   static async connect(url) {
-    return new InspectorSession(await WebSocketClient.connect(url, ANSWER_MS));
+    return new InspectorSession(await WebSocketClient.connect(url, SESSION_MS));
   }
 
   // Sends a command and reads until its answer has come; `onEvent(method, params)` sees the events on the way.
