@@ -8,9 +8,8 @@ const { once } = require('node:events');
 const fs = require('node:fs');
 const http = require('node:http');
 const path = require('node:path');
-const { heaprs, root, scratch } = require('./helpers.js');
+const { capture, cli, heaprs, scratch, until } = require('./helpers.js');
 
-const cli = path.join(root, 'bin', 'heaprs.js');
 const skip = process.platform !== 'linux' && '/proc tells of other processes on Linux only';
 
 // An app that keeps `count` objects and answers each line it gets with the address of its inspector.
@@ -37,19 +36,6 @@ async function start(t, command, args) {
 }
 
 const node = (t, count, ...flags) => start(t, process.execPath, ['--inspect-port=0', ...flags, '-e', app(count)]);
-
-function capture(pid, ...args) {
-  const child = spawn(process.execPath, [cli, 'capture', String(pid), ...args]);
-  const output = { stdout: '', stderr: '' };
-  child.stdout.on('data', (text) => (output.stdout += text));
-  child.stderr.on('data', (text) => (output.stderr += text));
-  const ended = new Promise((resolve) => child.on('close', (code) => resolve({ code, ...output })));
-  return { child, ended };
-}
-
-async function until(condition) {
-  while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 20));
-}
 
 async function planted(file) {
   const snapshot = await heaprs.openSnapshot(file);

@@ -6,6 +6,7 @@ const assert = require('node:assert');
 const { spawn, spawnSync } = require('node:child_process');
 const fs = require('node:fs');
 const path = require('node:path');
+const { GROUPS, group, limited, noGroups } = require('./control-group.js');
 const { heaprs, root, run, scratch } = require('./helpers.js');
 
 const { supported, reason } = heaprs.forkSupport();
@@ -410,23 +411,8 @@ test('where memory is too short for a fork, auto says so', { skip: skip || (spaw
   assert.match(fallbackReason, /would need up to \d+ MB and \d+ MB are left under the limit of address space/);
 });
 
-// Version 1 of control groups, where tests run as root on a machine of their own.
-const GROUPS = '/sys/fs/cgroup/memory';
-const group = path.join(GROUPS, `heaprs-test-${process.pid}`);
-const noGroups = () => {
-  try {
-    fs.mkdirSync(group);
-    fs.rmdirSync(group);
-    return false;
-  } catch {
-    return 'needs the right to make a control group';
-  }
-};
-
 test('a control group\'s limit ends the capture, not the app', { skip: skip || noGroups() }, async (t) => {
-  fs.mkdirSync(group);
-  t.after(() => fs.rmdirSync(group));
-  fs.writeFileSync(path.join(group, 'memory.limit_in_bytes'), String(320 << 20));
+  limited(t, 320);
   fine(await program(t, `
     const [group, groups] = process.argv.slice(1);
     fs.writeFileSync(group + '/cgroup.procs', String(process.pid));

@@ -8,6 +8,7 @@ const path = require('node:path');
 const heaprs = require('..');
 
 const root = path.join(__dirname, '..');
+const cli = path.join(root, 'bin', 'heaprs.js');
 
 // A fresh directory, removed after the test.
 function scratch(t) {
@@ -44,6 +45,20 @@ function run(code, { args = [], env = {}, cwd, node = [], shell, detached, timeo
   });
 }
 
+// Runs `heaprs capture PID`.
+function capture(pid, ...args) {
+  const child = spawn(process.execPath, [cli, 'capture', String(pid), ...args]);
+  const output = { stdout: '', stderr: '' };
+  child.stdout.on('data', (text) => (output.stdout += text));
+  child.stderr.on('data', (text) => (output.stderr += text));
+  const ended = new Promise((resolve) => child.on('close', (code) => resolve({ code, ...output })));
+  return { child, ended };
+}
+
+async function until(condition) {
+  while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 20));
+}
+
 // What `promise` rejects with; fails when it does not.
 async function rejection(promise) {
   const error = await promise.then(() => undefined, (e) => e);
@@ -51,4 +66,4 @@ async function rejection(promise) {
   return error;
 }
 
-module.exports = { heaprs, project, rejection, root, run, scratch };
+module.exports = { capture, cli, heaprs, project, rejection, root, run, scratch, until };

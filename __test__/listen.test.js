@@ -8,9 +8,8 @@ const { once } = require('node:events');
 const fs = require('node:fs');
 const net = require('node:net');
 const path = require('node:path');
-const { heaprs, root, run, scratch } = require('./helpers.js');
+const { capture, cli, heaprs, root, run, scratch, until } = require('./helpers.js');
 
-const cli = path.join(root, 'bin', 'heaprs.js');
 const skip = process.platform === 'win32' && 'no such sockets on Windows';
 const linux = skip || (process.platform !== 'linux' && '/proc tells of other processes on Linux only');
 
@@ -39,19 +38,6 @@ async function app(t, options, then = 'ready()', { node = [], ...spawning } = {}
   child.ends = async () => ({ code: (await end)[0], signal: (await end)[1], stderr: child.errors });
   await Promise.race([until(() => child.output.includes('ready\n')), end.then(() => assert.fail(child.errors))]);
   return child;
-}
-
-async function until(condition) {
-  while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 20));
-}
-
-function capture(pid, ...args) {
-  const child = spawn(process.execPath, [cli, 'capture', String(pid), ...args]);
-  const output = { stdout: '', stderr: '' };
-  child.stdout.on('data', (text) => (output.stdout += text));
-  child.stderr.on('data', (text) => (output.stderr += text));
-  const ended = new Promise((resolve) => child.on('close', (code) => resolve({ code, ...output })));
-  return { child, ended };
 }
 
 async function captured(pid, ...args) {

@@ -6,29 +6,11 @@ const assert = require('node:assert');
 const fs = require('node:fs');
 const path = require('node:path');
 const { spawnSync } = require('node:child_process');
+const { group, limited, noGroups } = require('./control-group.js');
 const { heaprs, run, scratch } = require('./helpers.js');
 
 const skip = process.platform !== 'linux' && 'limits are watched on Linux';
 const noPrlimit = spawnSync('prlimit', ['--version']).status !== 0 && 'needs prlimit';
-
-// Version 1 of control groups, where tests run as root on a machine of their own.
-const GROUPS = '/sys/fs/cgroup/memory';
-const group = path.join(GROUPS, `heaprs-memory-${process.pid}`);
-const noGroups = () => {
-  try {
-    fs.mkdirSync(group);
-    fs.rmdirSync(group);
-    return false;
-  } catch {
-    return 'needs the right to make a control group';
-  }
-};
-
-function limited(t, megabytes) {
-  fs.mkdirSync(group);
-  t.after(() => fs.rmdirSync(group));
-  fs.writeFileSync(path.join(group, 'memory.limit_in_bytes'), String(megabytes << 20));
-}
 
 const kills = () => Number(/oom_kill (\d+)/.exec(fs.readFileSync(path.join(group, 'memory.oom_control'), 'utf8'))[1]);
 
