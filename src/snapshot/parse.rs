@@ -19,30 +19,15 @@ const MAX_KEY: usize = 256;
 
 /// Reads the snapshot that `text` is.
 pub(super) fn parse(text: &mut Text, budget: &mut Budget, options: &ReadOptions) -> Result<Snapshot> {
-    text.section = "the head of the file";
-    if text.token()? != b'{' {
-        return Err(text.error(Code::NotASnapshot, "this is no heap snapshot: it does not start with '{'"));
-    }
-    text.advance(1);
-    let header = find_header(text)?;
+    let header = begin(text)?;
     check_memory(text, &header, budget, options.beside_each_node)?;
     let snapshot = Snapshot::default();
     let mut parts = Parts { header: &header, snapshot, checks: Vec::new(), seen: Vec::new(), threads: options.threads };
-    loop {
-        text.section = "the snapshot";
-        match text.token()? {
-            b',' => text.advance(1),
-            b'}' => break,
-            _ => return Err(text.error(Code::Corrupt, "expected ',' or '}' after a value")),
-        }
-        let key = key(text)?;
+    while let Some(key) = next_key(text)? {
         parts.read(&key, text, budget)?;
     }
-    text.advance(1);
     let end = text.offset();
-    if text.peek_token()?.is_some() {
-        return Err(text.error(Code::Corrupt, "there is more text after the snapshot's end"));
-    }
+    expect_end(text)?;
     let Parts { mut snapshot, checks, seen, .. } = parts;
     for part in ["nodes", "edges", "strings"] {
         if !seen.iter().any(|s| s == part) {
@@ -58,8 +43,42 @@ pub(super) fn parse(text: &mut Text, budget: &mut Budget, options: &ReadOptions)
     Ok(snapshot)
 }
 
+/// Reads from the beginning to the end of the header.
+pub(super) fn begin(text: &mut Text) -> Result<Header> {
+    text.section = "the head of the file";
+    if text.token()? != b'{' {
+        return Err(text.error(Code::NotASnapshot, "this is no heap snapshot: it does not start with '{'"));
+    }
+    text.advance(1);
+    find_header(text)
+}
+
+/// The key of the next part, behind the header or another part; `None` when the snapshot is over.
+pub(super) fn next_key(text: &mut Text) -> Result<Option<Vec<u8>>> {
+    text.section = "the snapshot";
+    match text.token()? {
+        b',' => {
+            text.advance(1);
+            key(text).map(Some)
+        }
+        b'}' => {
+            text.advance(1);
+            Ok(None)
+        }
+        _ => Err(text.error(Code::Corrupt, "expected ',' or '}' after a value")),
+    }
+}
+
+/// Fails where text follows the snapshot.
+pub(super) fn expect_end(text: &mut Text) -> Result<()> {
+    match text.peek_token()? {
+        Some(_) => Err(text.error(Code::Corrupt, "there is more text after the snapshot's end")),
+        None => Ok(()),
+    }
+}
+
 /// Reads on to the header. What stands before it is JSON of some kind, no more is known.
-pub(super) fn find_header(text: &mut Text) -> Result<Header> {
+fn find_header(text: &mut Text) -> Result<Header> {
     let not_a_snapshot = |mut e: Error| {
         if e.code == Code::Corrupt {
             e.code = Code::NotASnapshot;
@@ -90,7 +109,7 @@ pub(super) fn find_header(text: &mut Text) -> Result<Header> {
 }
 
 /// A key and the colon behind it. Keys of interest have no escapes.
-pub(super) fn key(text: &mut Text) -> Result<Vec<u8>> {
+fn key(text: &mut Text) -> Result<Vec<u8>> {
     if text.token()? != b'"' {
         return Err(text.error(Code::Corrupt, "expected a key in quotes"));
     }

@@ -23,7 +23,7 @@ use serde_json::{Map, Value};
 use self::{rewrite::Rewriter, uses::Uses};
 use super::{
     header::{Header, skip_value},
-    parse::{find_header, key},
+    parse::{begin, expect_end, next_key},
     records::Bytes,
     source::Source,
     text::Text,
@@ -97,24 +97,13 @@ impl<W: Write> Output<W> {
 }
 
 fn copy<W: Write>(text: &mut Text, out: &mut Output<W>, redaction: Redaction) -> Result<()> {
-    text.section = "the head of the file";
-    if text.token()? != b'{' {
-        return Err(text.error(Code::NotASnapshot, "this is no heap snapshot: it does not start with '{'"));
-    }
-    text.advance(1);
-    let header = find_header(text)?;
+    let header = begin(text)?;
     out.put(b"{\"snapshot\":")?;
     out.put(redacted_header(&header, redaction)?.as_bytes())?;
     let mut rewriter = Rewriter { header: &header, uses: Uses::new(redaction) };
     let mut seen = Vec::new();
-    loop {
-        text.section = "the snapshot";
-        match text.token()? {
-            b',' => text.advance(1),
-            b'}' => break,
-            _ => return Err(text.error(Code::Corrupt, "expected ',' or '}' after a value")),
-        }
-        let key = String::from_utf8_lossy(&key(text)?).into_owned();
+    while let Some(key) = next_key(text)? {
+        let key = String::from_utf8_lossy(&key).into_owned();
         if seen.contains(&key) || seen.iter().any(|seen| seen == "strings") {
             let message =
                 format!("\"{key}\" stands twice or after the strings: this order can't be redacted in one pass");
@@ -144,10 +133,7 @@ fn copy<W: Write>(text: &mut Text, out: &mut Output<W>, redaction: Redaction) ->
         out.put(b"]")?;
         seen.push(key);
     }
-    text.advance(1);
-    if text.peek_token()?.is_some() {
-        return Err(text.error(Code::Corrupt, "there is more text after the snapshot's end"));
-    }
+    expect_end(text)?;
     for part in ["nodes", "edges", "strings"] {
         if !seen.iter().any(|seen| seen == part) {
             return Err(text.error(Code::Corrupt, format!("the snapshot has no \"{part}\"")));
