@@ -8,6 +8,7 @@ const fs = require('node:fs');
 const net = require('node:net');
 const os = require('node:os');
 const path = require('node:path');
+const { spawnSync } = require('node:child_process');
 const v8 = require('node:v8');
 const { fail } = require('../lib/errors.js');
 const { native } = require('../lib/native.js');
@@ -84,6 +85,18 @@ function places(directory) {
     });
     await Promise.race([answered, failed]).finally(() => dump.dispose());
   };
+  // The thread that watches memory outside of V8, which is there where a limit is.
+  const watched = async () => {
+    const limit = (soft) => assert.strictEqual(spawnSync('prlimit', [`--pid=${process.pid}`, `--as=${soft}:unlimited`]).status, 0);
+    limit(2 ** 44);
+    const dump = heaprs.dumpNearHeapLimit({ directory });
+    const failed = new Promise((_, reject) => dump.on('failed', reject));
+    const awake = new Promise((resolve) => setTimeout(resolve, 3000));
+    await Promise.race([failed, awake]).finally(() => {
+      dump.dispose();
+      limit('unlimited');
+    });
+  };
   const detector = () => new binding.GcDetector({ sensitivity: 'high' });
   // As they are at that moment: the addon compares them with what it reads from V8 itself.
   const sizes = () => {
@@ -157,6 +170,7 @@ function places(directory) {
     'DumpWatch listen thread': () => asked(),
     'DumpWatch caller thread': () => asked(),
     'DumpWatch dump thread': () => asked(),
+    ...(process.platform === 'linux' && { 'DumpWatch memory thread': watched }),
     GcDetector: detector,
     'GcDetector.start': () => started((d) => d.stop()),
     'GcDetector.stop': () => started((d) => d.stop()),

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Cause, Owner, Target, Trigger, dump_all, owners, round::Short, settle::Round, threads};
+use super::{Cause, Owner, Target, Trigger, catch, deliver, dump_all, owners, round::Short, settle::Round, threads};
 use crate::{
     capture::{Look, NearMemory},
     error::Result,
@@ -52,8 +52,7 @@ fn pause(time: Duration) {
 }
 
 fn run() {
-    // A panic only ends the watching.
-    let _ = super::catch("DumpWatch memory", || {
+    let watched = catch("DumpWatch memory thread", || {
         let mut near = NearMemory::default();
         if let Some(gauge) = OwnMemoryGauge::open() {
             let (mut spent, mut last) = (os::thread_cpu_time(), Instant::now());
@@ -67,6 +66,11 @@ fn run() {
         Ok(())
     });
     WATCHING.store(false, Ordering::SeqCst);
+    if let Err(e) = watched {
+        // Nobody watches any more; the heap's own limit has its callback.
+        let told: Vec<_> = owners().iter().filter(|owner| owner.trigger == Trigger::HeapLimit).cloned().collect();
+        deliver(&told, &Cause { trigger: "memory-limit", reason: None }, &Err(e));
+    }
 }
 
 /// Whether there is still somebody to dump for; else the thread counts as ended, in the same moment.
