@@ -1,0 +1,127 @@
+'use strict';
+// The process that `npm run soak -- fork` watches: captures itself by fork, over and over, under one kind of load. Prints one line, and
+// exits with 1 when a file was not whole or right, too few captures came by fork at the first or second attempt, or anything stayed behind.
+//
+//   node captures.cjs HEAPRS DIRECTORY loop|workers|http|small CAPTURES OBJECTS
+
+const assert = require('node:assert');
+const fs = require('node:fs');
+const http = require('node:http');
+const path = require('node:path');
+const { Worker } = require('node:worker_threads');
+
+const [, , package_, directory, kind] = process.argv;
+const [captures, objects] = process.argv.slice(5).map(Number);
+const heaprs = require(package_);
+const file = path.join(directory, 'x.heapsnapshot');
+
+// What every file must show as an inline one at rest does.
+class Landmark { constructor(i) { this.map = new Map([[i, { i }]]); this.set = new Set([i]); this.next = { name: `landmark ${i}` }; } }
+class Kept { constructor(i) { this.i = i; this.s = 's' + i; } }
+globalThis.landmarks = Array.from({ length: 1000 }, (_, i) => new Landmark(i));
+globalThis.kept = Array.from({ length: objects }, (_, i) => new Kept(i));
+
+const BUSY = `
+  globalThis.kept = Array.from({ length: 50_000 }, (_, i) => ({ i }));
+  for (;;) globalThis.sink = Array.from({ length: 2000 }, (_, i) => ({ i, name: "n" + i }));`;
+
+let going = true;
+function allocate() {
+  const end = performance.now() + 5;
+  while (performance.now() < end) globalThis.sink = Array.from({ length: 2000 }, (_, i) => ({ i, name: 'n' + i, inner: { i } }));
+  if (going) setImmediate(allocate);
+}
+
+// Resolves to a function that ends the load.
+async function load() {
+  if (kind === 'small') return () => {};
+  if (kind === 'http') return serve(8);
+  const workers = kind === 'workers' ? [1, 2].map(() => new Worker(BUSY, { eval: true })) : [];
+  await Promise.all(workers.map((worker) => new Promise((resolve) => worker.once('online', resolve))));
+  allocate();
+  return () => Promise.all(workers.map((worker) => worker.terminate()));
+}
+
+async function serve(connections) {
+  const server = http.createServer((request, response) => response.end(JSON.stringify(globalThis.kept.slice(0, 100)))).listen(0);
+  await new Promise((resolve) => server.once('listening', resolve));
+  const agent = new http.Agent({ keepAlive: true, maxSockets: 8 });
+  const broken = (e) => { if (going) throw e; };
+  const ask = () => going && http.get({ port: server.address().port, agent }, (r) => r.resume().on('end', ask)).on('error', broken);
+  for (let i = 0; i < connections; i++) ask();
+  return async () => {
+    agent.destroy();
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  };
+}
+
+// Zombies count: they are somebody's children until they are waited for.
+function children() {
+  return fs.readdirSync('/proc/self/task').flatMap((id) => {
+    try {
+      return fs.readFileSync(`/proc/self/task/${id}/children`, 'utf8').split(' ').filter(Boolean);
+    } catch {
+      return []; // a thread that has just ended
+    }
+  });
+}
+
+const descriptors = () => fs.readdirSync('/proc/self/fd').length;
+const median = (values) => values.toSorted((a, b) => a - b)[values.length >> 1];
+
+async function analyse(result) {
+  const tail = Buffer.alloc(16);
+  const fd = fs.openSync(file);
+  fs.readSync(fd, tail, 0, 16, fs.fstatSync(fd).size - 16);
+  fs.closeSync(fd);
+  assert.match(tail.toString(), /"\s*\]\s*\}\s*$/, 'the footer');
+  const snapshot = await heaprs.openSnapshot(file);
+  try {
+    assert.deepEqual([snapshot.info.nodes, snapshot.info.edges], [result.nodes, result.edges], 'the counts');
+    const row = async (name) => (await snapshot.summary({ search: name })).find((found) => found.name === name) ?? null;
+    const rows = [await row('Landmark'), await row('Kept')];
+    return rows.map((found) => found && { count: found.count, distance: found.distance, selfSize: found.selfSize, retainedSize: found.retainedSize });
+  } finally {
+    snapshot.close();
+  }
+}
+
+async function main() {
+  const expected = await analyse(await heaprs.captureHeapSnapshot({ file, overwrite: true, mode: 'inline' }));
+  await heaprs.captureHeapSnapshot({ file, overwrite: true });
+  // libuv keeps one descriptor in reserve from the first server on.
+  if (kind === 'http') await (await serve(0))();
+  const before = descriptors();
+  const stop = await load();
+  const counts = { first: 0, second: 0, third: 0, inline: 0, wrong: 0 };
+  const [reasons, pauses, rss] = [new Set(), [], []];
+  for (let n = 0; n < captures; n++) {
+    const result = await heaprs.captureHeapSnapshot({ file, overwrite: true });
+    counts[result.mode === 'inline' ? 'inline' : ['first', 'second', 'third'][result.attempts - 1]]++;
+    if (result.fallbackReason) reasons.add(result.fallbackReason);
+    pauses.push(result.pauseMs);
+    if (kind === 'small') rss.push(process.memoryUsage.rss() / 1e6);
+    if (kind === 'small' && n % 50) continue;
+    try {
+      assert.deepEqual(await analyse(result), expected);
+    } catch (error) {
+      counts.wrong++;
+      reasons.add(error.message);
+    }
+  }
+  going = false;
+  await stop();
+  // Closed sockets and ended workers let go of their descriptors within a few turns.
+  for (let n = 0; n < 100 && descriptors() > before; n++) await new Promise((resolve) => setTimeout(resolve, 50));
+  const left = { children: children().length, files: fs.readdirSync(directory).length - 1, descriptors: Math.max(0, descriptors() - before) };
+  const half = rss.length >> 1;
+  const grown = rss.length ? median(rss.slice(half)) / median(rss.slice(half >> 1, half)) : 1;
+  const times = `pause ${median(pauses).toFixed(1)} ms, worst ${Math.max(...pauses).toFixed(1)} ms`;
+  const memory = rss.length ? `; resident ${rss[0].toFixed(1)}, ${rss[half >> 1].toFixed(1)}, ${rss[half].toFixed(1)}, ${rss.at(-1).toFixed(1)} MB, x ${grown.toFixed(3)}` : '';
+  console.log(process.version, kind.padEnd(8), JSON.stringify(counts), times, '; left behind', JSON.stringify(left) + memory, ...reasons);
+  const byFork = counts.first + counts.second >= captures * 0.95;
+  process.exit(counts.wrong === 0 && byFork && Object.values(left).every((n) => n === 0) && grown < 1.05 ? 0 : 1);
+}
+
+main();
