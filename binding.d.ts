@@ -151,8 +151,8 @@ export declare class PreparedFork {
   get stale(): boolean
   /** Whether V8's helper threads wait for work now, or within `spinMs`. */
   quiet(spinMs: number): boolean
-  /** Forks in this call, and promises the written file. */
-  start(request: CaptureRequest, comparableIds: boolean, ignoreMemory: boolean, task: Task): Promise<CaptureSummary>
+  /** Forks in this call, and promises the written file; null while another capture of this isolate is under way. */
+  start(request: CaptureRequest, comparableIds: boolean, ignoreMemory: boolean, task: Task): Promise<CaptureSummary> | null
 }
 
 /** The text of a snapshot, compressed in memory (about a fifth of it) until it is read. */
@@ -218,8 +218,8 @@ export interface CallbackCosts {
   worstMs: number
 }
 
-/** Takes a snapshot in this call, and promises the written file. */
-export declare function captureHeapSnapshot(request: CaptureRequest, task: Task): Promise<CaptureSummary>
+/** Takes a snapshot in this call, and promises the written file; null while another capture of this isolate is under way. */
+export declare function captureHeapSnapshot(request: CaptureRequest, task: Task): Promise<CaptureSummary> | null
 
 /** What to capture and where to; `lib/capture.js` has checked and completed it. */
 export interface CaptureRequest {
@@ -460,6 +460,9 @@ export interface HeapStatistics {
   heapSizeLimit: number
   externalMemory: number
 }
+
+/** Whether a capture of this isolate is under way, one of a policy's among them. */
+export declare function isCapturing(): boolean
 
 /** Of one kind. */
 export interface KindDiff {

@@ -850,6 +850,7 @@ module.exports.captureHeapSnapshot = nativeBinding.captureHeapSnapshot
 module.exports.collectGarbage = nativeBinding.collectGarbage
 module.exports.compareHeapFiles = nativeBinding.compareHeapFiles
 module.exports.heapSnapshotText = nativeBinding.heapSnapshotText
+module.exports.isCapturing = nativeBinding.isCapturing
 module.exports.nextSequence = nativeBinding.nextSequence
 module.exports.openHeapFile = nativeBinding.openHeapFile
 module.exports.openHeapInput = nativeBinding.openHeapInput

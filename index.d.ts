@@ -102,7 +102,8 @@ export function getHeapSnapshot(options?: HeapSnapshotOptions): Readable
  * Writes a snapshot of this thread's heap to a file.
  *
  * The file appears under its final name only when it is complete (temporary name in the same folder, fsync, rename), with mode 0600. A
- * failed or aborted capture leaves nothing behind. Captures of one thread queue up. A pending promise keeps the process alive.
+ * failed or aborted capture leaves nothing behind. Captures of one thread queue up, dumps
+ * of policies ({@link dumpOnSignal} and the like) among them; `timeoutMs` counts while this one waits for a policy's. A pending promise keeps the process alive.
  *
  * By fork (see `mode`), JavaScript stands still for milliseconds: 2 to 15 for a heap of 100 MB, about 30 more for each further GB resident. A child
  * process walks its copy of the heap, at a lower priority, and needs up to as much memory again and 600 bytes a node meanwhile; it is

@@ -140,6 +140,7 @@ function places(directory) {
     'HeapCensus.size': () => new binding.HeapCensus().size(),
     'HeapCensus.diff': () => new binding.HeapCensus().diff(new binding.HeapCensus()),
     collectGarbage: () => binding.collectGarbage(),
+    isCapturing: () => binding.isCapturing(),
     captureHeapSnapshot: capture,
     'captureHeapSnapshot.start': capture,
     'captureHeapSnapshot.start thread': capture,

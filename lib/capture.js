@@ -16,6 +16,7 @@ const { enforceQuota } = require('./quota.js');
 const { redactionName } = require('./redact.js');
 const { published } = require('./publish.js');
 const { runTask } = require('./task.js');
+const { waitForTurn } = require('./turn.js');
 const check = require('./validate.js');
 
 const TEN_MINUTES = 10 * 60 * 1000;
@@ -102,7 +103,7 @@ async function capture(options) {
   if (comparableIds) keepObjectIds();
   const compress = options.compress ?? (file === undefined || file.endsWith('.gz'));
   const directory = options.directory ?? diagnosticDir();
-  const spent = { attempts: 0, pauseMs: 0 };
+  const spent = { attempts: 0, pauseMs: 0, deadline: start + timeoutMs };
   for (;;) {
     const target = path.resolve(file ?? inDirectory(directory, defaultName() + (compress ? '.gz' : '')));
     const request = () => ({
@@ -114,11 +115,11 @@ async function capture(options) {
       exposeNumericValues: options.exposeNumericValues ?? false,
       redact: redactionName(options.redact),
       releaseObjectIds: !comparableIds && !debuggerAttached(),
-      timeoutMs: Math.max(1, timeoutMs - (performance.now() - start)),
+      timeoutMs: Math.max(1, spent.deadline - performance.now()),
     });
     try {
       const forked = mode === 'inline' ? {} : await captureByFork(options, request, spent);
-      const { pauseMs: _, ...summary } = forked.summary ?? (await captureInline(options, request(), spent));
+      const { pauseMs: _, ...summary } = forked.summary ?? (await captureInline(options, request, spent));
       return {
         file: target,
         ...summary,
@@ -140,12 +141,17 @@ async function capture(options) {
 // V8 walks the heap in this call, while JavaScript stands still.
 async function captureInline(options, request, spent) {
   spent.attempts++;
-  const summary = await runTask(options, (task) => {
-    spent.pauseMs += withoutSymbols(request);
-    return native().captureHeapSnapshot(request, task);
-  });
-  spent.pauseMs += summary.pauseMs;
-  return summary;
+  for (;;) {
+    await waitForTurn(options, spent.deadline);
+    const summary = await runTask(options, (task) => {
+      const asked = request();
+      spent.pauseMs += withoutSymbols(asked);
+      return native().captureHeapSnapshot(asked, task);
+    });
+    if (summary === null) continue; // a policy's dump has come before
+    spent.pauseMs += summary.pauseMs;
+    return summary;
+  }
 }
 
 // Where V8's symbols can't be used, V8 writes the file itself through node:v8, beside the target and readable by nobody

@@ -4,6 +4,7 @@
 
 const { fail } = require('./errors.js');
 const { native } = require('./native.js');
+const { waitForTurn } = require('./turn.js');
 const { runTask } = require('./task.js');
 
 const ATTEMPTS = 3;
@@ -31,6 +32,7 @@ async function captureByFork(options, request, spent) {
   if (reason) return giveUp(fail('ERR_HEAPRS_UNAVAILABLE', `a capture by fork is not possible here: ${reason}`));
   for (let attempt = 1; ; attempt++) {
     try {
+      await waitForTurn(options, spent.deadline);
       const prepared = await quietMoment(options);
       spent.attempts++;
       const summary = await runTask(options, (task) => {
@@ -41,7 +43,10 @@ async function captureByFork(options, request, spent) {
           spent.pauseMs += performance.now() - start;
         }
       });
-      return { summary };
+      if (summary !== null) return { summary };
+      // A policy's dump has come before: that was no attempt.
+      spent.attempts--;
+      attempt--;
     } catch (error) {
       if (error.code !== 'ERR_HEAPRS_FORK_FAILED' || attempt === ATTEMPTS) return giveUp(error);
     }

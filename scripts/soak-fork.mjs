@@ -14,7 +14,7 @@ export function soakFork(captures = '200', objects = '400000', ...kinds) {
     const directory = mkdtempSync(join(tmpdir(), 'heaprs-soak-'));
     const size = kind === 'small' ? ['500', '0'] : [captures, objects];
     try {
-      failed += run(process.execPath, [join(root, 'scripts', 'soak', 'captures.cjs'), root, directory, kind, ...size]) === 0 ? 0 : 1;
+      failed += run(process.execPath, ['--expose-gc', join(root, 'scripts', 'soak', 'captures.cjs'), root, directory, kind, ...size]) === 0 ? 0 : 1;
     } finally {
       rmSync(directory, { recursive: true, force: true });
     }

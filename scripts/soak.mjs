@@ -1,5 +1,5 @@
 // `npm run soak [-- MINUTES]`: one process uses every feature over and over, in worker threads that are lost at random moments too; resident
-// memory, threads and open files must come to rest. Default 15 minutes. `npm run soak -- fork` is another: see soak-fork.mjs.
+// memory, threads and open files must come to rest. Default 15 minutes. `npm run soak -- fork` and `-- faults` are others: see soak-fork.mjs and soak-faults.mjs.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -17,6 +17,7 @@ use super::{
     guard::{catch, guard},
     redact::redaction,
     task::{self, Task},
+    turn::Turn,
 };
 use crate::{
     capture::{
@@ -106,23 +107,28 @@ pub fn write_heap_snapshot(env: Env, request: CaptureRequest) -> napi::Result<Ca
     })
 }
 
-/// Takes a snapshot in this call, and promises the written file.
-#[napi(ts_return_type = "Promise<CaptureSummary>")]
-pub fn capture_heap_snapshot<'env>(env: &'env Env, request: CaptureRequest, task: &Task) -> napi::Result<Object<'env>> {
-    let (job, pipeline, writing) = guard(*env, "captureHeapSnapshot", || {
+/// Takes a snapshot in this call, and promises the written file; null while another capture of this isolate is under way.
+#[napi(ts_return_type = "Promise<CaptureSummary> | null")]
+pub fn capture_heap_snapshot<'env>(
+    env: &'env Env,
+    request: CaptureRequest,
+    task: &Task,
+) -> napi::Result<Option<Object<'env>>> {
+    let begun = guard(*env, "captureHeapSnapshot", || {
         let job = Job::new(request)?;
         let (pipeline, writing) = job.pipeline()?;
-        Ok((job, pipeline, writing.marked()))
+        Ok(Turn::try_take().map(|turn| (turn, job, pipeline, writing.marked())))
     })?;
-    let Job { target, source, walk, .. } = job;
+    let Some((turn, Job { target, source, walk, .. }, pipeline, writing)) = begun else { return Ok(None) };
     let pause = Arc::new(OnceLock::new());
     let told = pause.clone();
     let promise = task::run(env, "captureHeapSnapshot.start", task, move |progress| {
+        let _turn = turn;
         let (file_bytes, summary) = finish_file(writing, target, source, progress)?;
         Ok(capture_summary(file_bytes, summary, told.get().copied().unwrap_or_default()))
     })?;
     walk_recording(pipeline, &walk, &pause);
-    Ok(promise)
+    Ok(Some(promise))
 }
 
 /// The text of a snapshot, compressed in memory (about a fifth of it) until it is read.

@@ -9,6 +9,7 @@ use super::{
     capture::{CaptureRequest, Job, capture_summary, finish_file},
     guard::guard,
     task::{self, Task},
+    turn::Turn,
 };
 use crate::{
     capture::{ForkOptions, PreparedFork as Prepared, Writing},
@@ -44,8 +45,8 @@ impl PreparedFork {
         })
     }
 
-    /// Forks in this call, and promises the written file.
-    #[napi(ts_return_type = "Promise<CaptureSummary>")]
+    /// Forks in this call, and promises the written file; null while another capture of this isolate is under way.
+    #[napi(ts_return_type = "Promise<CaptureSummary> | null")]
     pub fn start<'env>(
         &mut self,
         env: &'env Env,
@@ -53,19 +54,23 @@ impl PreparedFork {
         comparable_ids: bool,
         ignore_memory: bool,
         task: &Task,
-    ) -> napi::Result<Object<'env>> {
-        let prepared = self.prepared.take();
-        let (target, writing, pause) = guard(*env, "PreparedFork.start", || {
+    ) -> napi::Result<Option<Object<'env>>> {
+        let begun = guard(*env, "PreparedFork.start", || {
+            let Some(turn) = Turn::try_take() else { return Ok(None) };
+            let prepared = self.prepared.take();
             let prepared = prepared.ok_or_else(|| Error::new(Code::Closed, "a prepared fork serves one fork"))?;
             let Job { target, compress, redaction, walk, .. } = Job::new(request)?;
             let options = ForkOptions { take: walk.options, comparable_ids, ignore_memory, deadline: walk.deadline };
             let forked = prepared.fork(options)?;
             let writing = Writing::from_child(forked.text, compress, walk.deadline).redacted(redaction).marked();
-            Ok((target, writing, forked.pause))
+            Ok(Some((turn, target, writing, forked.pause)))
         })?;
-        task::run(env, "PreparedFork.write", task, move |progress| {
+        let Some((turn, target, writing, pause)) = begun else { return Ok(None) };
+        let written = task::run(env, "PreparedFork.write", task, move |progress| {
+            let _turn = turn;
             let (file_bytes, summary) = finish_file(writing, target, None, progress)?;
             Ok(capture_summary(file_bytes, summary, pause))
-        })
+        })?;
+        Ok(Some(written))
     }
 }

@@ -26,3 +26,4 @@ mod rows;
 mod snapshot;
 mod stream;
 mod task;
+mod turn;

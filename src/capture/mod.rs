@@ -33,7 +33,7 @@ pub use pipeline::{Pipeline, Summary, Writing, timeout};
 pub use plan::{DumpBudget, DumpMode, DumpPlan};
 pub use store::{ChunkStore, StoredChunks};
 pub use target::{Target, TargetOptions};
-pub use walk::Walk;
+pub use walk::{Walk, is_walking};
 
 /// Why snapshots can't be taken by fork in this process, or `None` when they can.
 #[cfg(not(target_os = "linux"))]

@@ -1,6 +1,7 @@
 //! The heap walk in this process: V8's text into a pipeline, while JavaScript stands still.
 
 use std::{
+    cell::Cell,
     ops::ControlFlow,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::OnceLock,
@@ -31,6 +32,31 @@ pub struct Walk {
     pub progress: Progress,
 }
 
+thread_local! {
+    static WALKING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether V8 walks this thread's heap further up the stack.
+pub fn is_walking() -> bool {
+    WALKING.get()
+}
+
+/// For as long as this lives, it does.
+struct Walking;
+
+impl Walking {
+    fn begin() -> Self {
+        WALKING.set(true);
+        Walking
+    }
+}
+
+impl Drop for Walking {
+    fn drop(&mut self) {
+        WALKING.set(false);
+    }
+}
+
 impl Walk {
     /// Takes the snapshot and feeds the pipeline; whatever goes wrong here becomes the writer's error. `pause` is set to how long it
     /// took, which is how long JavaScript stood still, before the writer hears of the end.
@@ -45,6 +71,7 @@ impl Walk {
     /// The walk alone.
     pub fn feed(&self, pipeline: &mut Pipeline) -> Result<()> {
         let isolate = Isolate::current(Feature::Snapshot)?;
+        let _walking = Walking::begin();
         let late = || self.deadline.is_some_and(|d| Instant::now() >= d);
         let go_on =
             || if late() || self.progress.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };

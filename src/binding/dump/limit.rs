@@ -14,7 +14,8 @@ use super::{
     threads::{self, JsThread},
 };
 use crate::{
-    capture::{DumpHandle, DumpMode, DumpPlan, DumpSummary, dump_inline},
+    binding::turn::Turn,
+    capture::{DumpHandle, DumpMode, DumpPlan, DumpSummary, dump_inline, is_walking, timeout},
     error::{Code, Error, Result},
     v8::{Feature, Isolate, LimitAnswer, Limits, NearHeapLimit},
 };
@@ -31,6 +32,9 @@ const FAREWELL: Duration = Duration::from_secs(2);
 
 /// How long the end waits for files of others.
 const HOLD: Duration = Duration::from_secs(60);
+
+/// How often a thread that waits for its turn looks whether it is needed.
+const LOOK: Duration = Duration::from_millis(5);
 
 thread_local! {
     /// The callback of this thread.
@@ -84,6 +88,13 @@ struct Running {
 
 impl Watch {
     fn answer(&mut self, limits: Limits) -> LimitAnswer {
+        if is_walking() {
+            // V8 walks this heap for a file in this very moment.
+            return match room(limits).min(step(limits)) {
+                0 => LimitAnswer::Leave(SLACK),
+                more => LimitAnswer::Raise(more),
+            };
+        }
         self.hold();
         let concerned = owners_of(&self.thread);
         let now = Instant::now();
@@ -137,10 +148,12 @@ impl Watch {
         use super::round::SPIN;
         use crate::capture::{PreparedFork, dump_by_fork};
 
+        let turn = self.turn(deadline)?;
         let prepared = PreparedFork::new()?;
         let request = plan.request(self.thread.thread_id, Some(deadline))?;
         let told = ready.to_vec();
         dump_by_fork(&prepared, &request, SPIN, move |result| {
+            let _turn = turn;
             deliver(&told, &CAUSE, &result.clone().map(|summary| dumped(summary, None, 1)));
         })
     }
@@ -152,11 +165,27 @@ impl Watch {
 
     fn inline(&self, plan: &DumpPlan, ready: &[Arc<Owner>], deadline: Instant, reason: Option<String>) {
         let attempts = if reason.is_some() { 2 } else { 1 };
-        let result = plan
-            .request(self.thread.thread_id, Some(deadline))
-            .and_then(|request| dump_inline(&request, !plan.comparable_ids))
+        let result = self
+            .turn(deadline)
+            .and_then(|turn| Ok((turn, plan.request(self.thread.thread_id, Some(deadline))?)))
+            .and_then(|(_turn, request)| dump_inline(&request, !plan.comparable_ids))
             .map(|summary| dumped(summary, reason, attempts));
         deliver(ready, &CAUSE, &result);
+    }
+
+    /// The right to capture this isolate, after whoever has it.
+    fn turn(&self, deadline: Instant) -> Result<Turn> {
+        let until = deadline.min(Instant::now() + HOLD);
+        loop {
+            if let Some(turn) = Turn::wait(self.thread.isolate(), LOOK) {
+                return Ok(turn);
+            }
+            if Instant::now() >= until {
+                return Err(timeout());
+            }
+            // Who has it may be waiting for this thread.
+            threads::serve_current();
+        }
     }
 
     /// Holds JavaScript until the running dump is complete; one whose child has failed is taken anew, inline.

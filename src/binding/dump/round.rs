@@ -13,6 +13,7 @@ use super::{
 #[cfg(target_os = "linux")]
 use crate::capture::DumpHandle;
 use crate::{
+    binding::turn::Turn,
     capture::{DumpMode, DumpPlan, DumpSummary, dump_inline, fork_unavailable, timeout},
     error::{Code, Error, Result},
     progress::Progress,
@@ -49,8 +50,10 @@ pub(super) const SPIN: Duration = Duration::from_millis(50);
 /// How often is asked whether the thread must be held, and how long it may be busy in native code before it is asked again.
 #[cfg(target_os = "linux")]
 const LOOK: Duration = Duration::from_millis(5);
-#[cfg(target_os = "linux")]
 const HOLD_PATIENCE: Duration = Duration::from_millis(100);
+
+/// The longest that a thread is held for a capture that is not ours.
+const HOLD: Duration = Duration::from_secs(60);
 
 #[cfg(target_os = "linux")]
 const ATTEMPTS: u32 = 3;
@@ -72,8 +75,10 @@ pub(super) struct Short<'a> {
 pub(super) fn dump(thread: &Arc<JsThread>, plan: &DumpPlan, patience: Duration, short: Option<Short<'_>>) -> Outcome {
     let started = Instant::now();
     let deadline = started.checked_add(plan.timeout);
-    let _turn = match turn(&plan.progress, deadline) {
-        Ok(turn) => turn,
+    let waited = turn(&plan.progress, deadline)
+        .and_then(|turn| Ok((turn, isolate_turn(thread, &plan.progress, deadline, short)?)));
+    let _turns = match waited {
+        Ok(turns) => turns,
         Err(e) => return Outcome::Finished(Err(e)),
     };
     let mut spent = Spent { started, deadline, short, pause: Duration::ZERO, attempts: 0 };
@@ -101,6 +106,30 @@ fn turn(progress: &Progress, deadline: Option<Instant>) -> Result<MutexGuard<'st
             return Err(timeout());
         }
         thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// The app may be capturing that isolate itself: one after the other. Where memory is short the thread stands still for that as it does for ours.
+fn isolate_turn(
+    thread: &JsThread,
+    progress: &Progress,
+    deadline: Option<Instant>,
+    short: Option<Short<'_>>,
+) -> Result<Turn> {
+    let isolate = thread.isolate();
+    loop {
+        if let Some(turn) = Turn::wait(isolate, Duration::from_millis(20)) {
+            return Ok(turn);
+        }
+        progress.check()?;
+        let left = deadline.map_or(HOLD, |at| at.saturating_duration_since(Instant::now()));
+        if left.is_zero() {
+            return Err(timeout());
+        }
+        if short.is_some_and(|short| short.wait || (short.hold)()) {
+            // One that does not answer goes on; it is asked again.
+            thread.call(HOLD_PATIENCE, progress, move || Turn::wait_until_free(isolate, left.min(HOLD)));
+        }
     }
 }
 

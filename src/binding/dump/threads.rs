@@ -142,6 +142,11 @@ const BEGUN: u8 = 1;
 const WITHDRAWN: u8 = 2;
 
 impl JsThread {
+    /// Whose heap it is, as [turns](crate::binding::turn) know it.
+    pub(super) fn isolate(&self) -> ThreadId {
+        self.on
+    }
+
     /// Has `work` done on the thread, between two steps of JavaScript, and waits for it; `work` must not run JavaScript. When it has not begun
     /// after `limit`, or when it is called off, it never will.
     pub(super) fn call<T: Send + 'static>(
