@@ -1,7 +1,8 @@
 //! What opening a snapshot costs, phase by phase: `cargo bench --no-default-features --bench analysis -- FILE…`.
 //!
-//! Each line is a phase: its wall time, and the process's resident memory when it ended. `THREADS=n` sets how many threads
-//! may work, `ROUNDS=n` how often each file is opened. The last line has the peak, mapped pages counted.
+//! Each line is a phase: its wall time, the process's resident memory when it ended, and the most in between. `THREADS=n`
+//! sets how many threads may work (what a second one does beside a phase has no line), `ROUNDS=n` how often each file is
+//! opened. The last line has the peak, mapped pages counted.
 
 use std::{
     fs,
@@ -22,8 +23,8 @@ fn main() {
     }
 }
 
-/// When each phase began, and the resident memory then.
-type Phases = Arc<Mutex<Vec<(&'static str, Instant, u64)>>>;
+/// When each phase began, the resident memory then, and the most before.
+type Phases = Arc<Mutex<Vec<(&'static str, Instant, u64, u64)>>>;
 
 fn open(file: &Path, threads: usize) {
     let phases = Phases::default();
@@ -31,7 +32,7 @@ fn open(file: &Path, threads: usize) {
     let progress = Progress::with_listener(move |report| {
         let mut seen = seen.lock().expect("not poisoned");
         if seen.last().is_none_or(|&(phase, ..)| phase != report.phase) {
-            seen.push((report.phase, Instant::now(), status("VmRSS:")));
+            seen.push((report.phase, Instant::now(), status("VmRSS:"), peak()));
         }
     });
     let start = Instant::now();
@@ -39,13 +40,14 @@ fn open(file: &Path, threads: usize) {
     let heap = Heap::open(file, &options, &progress).unwrap_or_else(|e| panic!("{e}"));
     let all = start.elapsed();
     let mut phases = std::mem::take(&mut *phases.lock().expect("not poisoned"));
-    phases.push(("", Instant::now(), status("VmRSS:")));
+    phases.push(("", Instant::now(), status("VmRSS:"), peak()));
     for pair in phases.windows(2) {
-        let [(phase, from, _), (_, to, resident)] = pair else { continue };
-        println!("{phase:<24}{:>8.0} ms {:>7} MB", to.duration_since(*from).as_secs_f64() * 1e3, resident / 1000);
+        let [(phase, from, ..), (_, to, resident, peak)] = pair else { continue };
+        let ms = to.duration_since(*from).as_secs_f64() * 1e3;
+        println!("{phase:<24}{ms:>8.0} ms {:>7} MB {:>7} MB", resident * 1024 / 1_000_000, peak * 1024 / 1_000_000);
     }
     let bytes = fs::metadata(file).map_or(0, |meta| meta.len());
-    let peak = status("VmHWM:") * 1024;
+    let peak = phases.iter().map(|&(.., peak)| peak).max().unwrap_or(0) * 1024;
     println!(
         "{}: {:.0} MB, {} nodes, {} edges: {:.2} s, holds {:.0} MB, peak {:.0} MB = {:.2} of the file",
         file.display(),
@@ -57,6 +59,14 @@ fn open(file: &Path, threads: usize) {
         peak as f64 / 1e6,
         peak as f64 / bytes as f64,
     );
+}
+
+/// The most resident memory since the last call, in KB.
+fn peak() -> u64 {
+    let peak = status("VmHWM:");
+    // Where this can't be written the peak is that since the start.
+    let _ = fs::write("/proc/self/clear_refs", "5");
+    peak
 }
 
 /// A field of Linux's account of this process, in KB; 0 elsewhere.

@@ -30,7 +30,10 @@ type Listener = Box<dyn Fn(Report) + Send + Sync>;
 ///
 /// Clones share one state. The default one reports to nobody and is never cancelled.
 #[derive(Clone, Default)]
-pub struct Progress(Arc<Shared>);
+pub struct Progress {
+    shared: Arc<Shared>,
+    silent: bool,
+}
 
 #[derive(Default)]
 struct Shared {
@@ -48,17 +51,23 @@ impl std::fmt::Debug for Progress {
 impl Progress {
     /// Reports go to `listener`, on the working thread.
     pub fn with_listener(listener: impl Fn(Report) + Send + Sync + 'static) -> Self {
-        Progress(Arc::new(Shared { listener: Some(Box::new(listener)), ..Shared::default() }))
+        let shared = Shared { listener: Some(Box::new(listener)), ..Shared::default() };
+        Progress { shared: Arc::new(shared), silent: false }
+    }
+
+    /// The same work, of which a part goes on that nobody is told of.
+    pub(crate) fn silent(&self) -> Progress {
+        Progress { silent: true, ..self.clone() }
     }
 
     /// Asks the work to stop; it ends with [`Code::Aborted`] at its next [`check`](Self::check).
     pub fn cancel(&self) {
-        self.0.cancelled.store(true, Ordering::Relaxed);
+        self.shared.cancelled.store(true, Ordering::Relaxed);
     }
 
     /// Whether [`cancel`](Self::cancel) was called.
     pub fn is_cancelled(&self) -> bool {
-        self.0.cancelled.load(Ordering::Relaxed)
+        self.shared.cancelled.load(Ordering::Relaxed)
     }
 
     /// Fails when the work was cancelled. Cheap enough for every few thousand steps of an inner loop.
@@ -69,10 +78,10 @@ impl Progress {
     /// Tells the listener, unless it was told about this phase a moment ago, and checks for cancellation.
     pub fn report(&self, phase: &'static str, done: u64, total: u64) -> Result<()> {
         self.check()?;
-        let Some(listener) = &self.0.listener else { return Ok(()) };
+        let Some(listener) = self.shared.listener.as_ref().filter(|_| !self.silent) else { return Ok(()) };
         let now = Instant::now();
         {
-            let mut last = self.0.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let mut last = self.shared.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             let due = match *last {
                 Some((at, told)) => told != phase || now.duration_since(at) >= INTERVAL || done == total,
                 None => true,

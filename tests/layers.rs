@@ -7,12 +7,13 @@ use std::{
 };
 
 /// What each layer may use. What is missing here may not exist: a new layer has to say where it stands.
-const MAY_USE: [(&str, &[&str]); 14] = [
+const MAY_USE: [(&str, &[&str]); 15] = [
     ("error", &[]),
     ("progress", &["error"]),
+    ("beside", &["error", "progress"]),
     ("snapshot", &["error", "progress"]),
-    ("graph", &["error", "progress", "snapshot"]),
-    ("analysis", &["error", "progress", "snapshot", "graph"]),
+    ("graph", &["error", "progress", "beside", "snapshot"]),
+    ("analysis", &["error", "progress", "beside", "snapshot", "graph"]),
     ("report", &["error", "progress", "snapshot", "graph", "analysis"]),
     // The doors to V8 and to the operating system are leaves.
     ("v8", &["error", "progress"]),

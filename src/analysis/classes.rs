@@ -10,7 +10,7 @@ use crate::{
     error::Result,
     graph::{DETACHED_PREFIX, DomStates, steps::Steps},
     progress::Progress,
-    snapshot::{Column, JsStr, NodeType, Snapshot},
+    snapshot::{JsStr, Narrow, NodeType, Snapshot},
 };
 
 /// Where the constructor of a class was defined.
@@ -34,7 +34,7 @@ pub(crate) struct Classes {
     /// The keys; those without a place come first, one for each of the names there were before places were looked at.
     keys: Vec<ClassKey>,
     /// By node ordinal, an index into `keys`.
-    of_node: Column<u32>,
+    of_node: Narrow,
 }
 
 impl Classes {
@@ -50,24 +50,25 @@ impl Classes {
         let mut of_definition = vec![None; definitions.len()];
         interfaces::apply(snapshot, definitions, progress, |node, index| {
             let name = || names.intern(definitions[index].name.as_js_str());
-            of_node[node as usize] = *of_definition[index].get_or_insert_with(name);
+            of_node.set(node, *of_definition[index].get_or_insert_with(name))
         })?;
         let mut keys: Vec<ClassKey> = (0..names.list.len() as u32).map(|name| ClassKey { name, place: None }).collect();
         let mut found: FxHashMap<ClassKey, u32> = FxHashMap::default();
         let mut steps = Steps::start(progress, "locations", snapshot.locations().len() as u64)?;
         // A later record for the same node replaces an earlier one.
-        for location in snapshot.locations() {
+        for location in snapshot.locations().iter() {
             steps.one()?;
             if snapshot.node_type(location.node) != NodeType::Object {
                 continue;
             }
-            let name = keys[of_node[location.node as usize] as usize].name;
+            let name = keys[of_node.get(location.node) as usize].name;
             let place = Place { script_id: location.script_id, line: location.line, column: location.column };
             let key = ClassKey { name, place: Some(place) };
-            of_node[location.node as usize] = *found.entry(key).or_insert_with(|| {
+            let class = *found.entry(key).or_insert_with(|| {
                 keys.push(key);
                 keys.len() as u32 - 1
             });
+            of_node.set(location.node, class)?;
         }
         steps.finish()?;
         names.list.shrink_to_fit();
@@ -78,7 +79,7 @@ impl Classes {
     /// The class key of a node, as an index below [`count`](Self::count).
     #[inline]
     pub(crate) fn of(&self, node: u32) -> u32 {
-        self.of_node[node as usize]
+        self.of_node.get(node)
     }
 
     /// How many class keys there are.
@@ -157,16 +158,16 @@ impl Names {
 }
 
 /// Class names as they follow from type and name alone.
-fn by_type(snapshot: &Snapshot, states: &DomStates, names: &mut Names, progress: &Progress) -> Result<Column<u32>> {
+fn by_type(snapshot: &Snapshot, states: &DomStates, names: &mut Names, progress: &Progress) -> Result<Narrow> {
     const NONE: u32 = u32::MAX;
     let mut steps = Steps::start(progress, "classes", u64::from(snapshot.node_count()))?;
     let mut of_type = [NONE; 256];
     let mut of_name: FxHashMap<(u32, bool), u32> = FxHashMap::default();
-    let mut of_node = Column::with_capacity(snapshot.node_count() as usize)?;
+    let mut of_node = Narrow::zeros(snapshot.node_count() as usize)?;
     for node in 0..snapshot.node_count() {
         steps.one()?;
         let kind = snapshot.node_type(node);
-        of_node.push(if matches!(kind, NodeType::Object | NodeType::Native) {
+        let class = if matches!(kind, NodeType::Object | NodeType::Native) {
             let renamed = states.is_renamed(snapshot, node);
             *of_name
                 .entry((snapshot.node_name_index(node), renamed))
@@ -184,7 +185,8 @@ fn by_type(snapshot: &Snapshot, states: &DomStates, names: &mut Names, progress:
                 *known = names.intern(JsStr(name.as_bytes()));
             }
             *known
-        })?;
+        };
+        of_node.set(node, class)?;
     }
     steps.finish()?;
     Ok(of_node)

@@ -176,7 +176,7 @@ pub(crate) fn apply(
     snapshot: &Snapshot,
     definitions: &[Definition],
     progress: &Progress,
-    mut matched: impl FnMut(u32, usize),
+    mut matched: impl FnMut(u32, usize) -> Result<()>,
 ) -> Result<()> {
     let mut steps = Steps::start(progress, "matching interfaces", u64::from(snapshot.node_count()))?;
     if !definitions.is_empty() {
@@ -187,7 +187,7 @@ pub(crate) fn apply(
             if is_object(snapshot, &object, node)
                 && let Some(definition) = matcher.find(snapshot, node, &steps)?
             {
-                matched(node, definition as usize);
+                matched(node, definition as usize)?;
             }
         }
     }

@@ -5,7 +5,7 @@ use crate::{
     error::Result,
     graph::{BitSet, Children, Graph, steps::Steps},
     progress::Progress,
-    snapshot::Snapshot,
+    snapshot::{Column, Snapshot},
 };
 
 /// Sums over the instances of one class that have a size of their own.
@@ -20,11 +20,12 @@ pub(crate) struct Totals {
 /// What nodes to look at; all without.
 pub(crate) type Filter<'a> = Option<&'a (dyn Fn(u32) -> bool + Sync)>;
 
-/// The totals of every class key.
+/// The totals of every class key. `children` is the dominator tree.
 pub(crate) fn totals(
     snapshot: &Snapshot,
     graph: &Graph,
     classes: &Classes,
+    children: &Children,
     filter: Filter<'_>,
     progress: &Progress,
 ) -> Result<Vec<Totals>> {
@@ -42,10 +43,9 @@ pub(crate) fn totals(
     steps.finish()?;
 
     // Down the dominator tree: an instance below another one of its class is retained with that one.
-    let children = Children::of_tree(graph.dominators(), snapshot.root(), progress)?;
     let mut steps = Steps::start(progress, "class retained sizes", u64::from(snapshot.node_count()))?;
     let mut open = BitSet::new(classes.count())?;
-    let mut stack = Vec::new();
+    let mut stack = Column::new();
     let mut next = Some(snapshot.root());
     loop {
         if let Some(node) = next.take() {
@@ -59,7 +59,7 @@ pub(crate) fn totals(
                 if first {
                     open.insert(class);
                 }
-                stack.push(Level { node, child: 0, opened: first });
+                stack.push(Level { node, child: 0, opened: first })?;
             }
         }
         let Some(level) = stack.last_mut() else { break };
@@ -77,6 +77,7 @@ pub(crate) fn totals(
     Ok(totals)
 }
 
+#[derive(Clone, Copy)]
 struct Level {
     node: u32,
     child: u32,

@@ -11,7 +11,7 @@ pub struct BitSet {
 impl BitSet {
     /// An empty set for values below `len`.
     pub fn new(len: u32) -> Result<Self> {
-        Ok(BitSet { words: Column::filled((len as usize).div_ceil(64), 0)? })
+        Ok(BitSet { words: Column::zeros((len as usize).div_ceil(64))? })
     }
 
     /// Whether `value` is in the set.

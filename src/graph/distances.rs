@@ -4,27 +4,57 @@ use super::{BitSet, NO_DISTANCE, SYSTEM_DISTANCE, WeakMapNames, flags, steps::St
 use crate::{
     error::Result,
     progress::Progress,
-    snapshot::{Column, Edge, EdgeType, NodeType, Snapshot, Spelled, prefetch},
+    snapshot::{Column, Edge, EdgeType, Narrow, NodeType, Snapshot, Spelled},
 };
 
+/// The distance of every node: 0 is [`NO_DISTANCE`], and the lowest bit tells those from the user roots from the others,
+/// so that both are small numbers.
+pub(crate) struct Distances(Narrow);
+
+impl Distances {
+    /// The distance of a node as people see it.
+    #[inline]
+    pub(crate) fn get(&self, node: u32) -> i32 {
+        match self.0.get(node) {
+            0 => NO_DISTANCE,
+            code if code & 1 == 1 => (code >> 1) as i32,
+            code => SYSTEM_DISTANCE + (code >> 1) as i32 - 1,
+        }
+    }
+
+    #[inline]
+    fn has(&self, node: u32) -> bool {
+        self.0.get(node) != 0
+    }
+
+    fn set(&mut self, node: u32, distance: i32) -> Result<()> {
+        let beyond = distance - SYSTEM_DISTANCE;
+        self.0.set(node, if beyond < 0 { distance << 1 | 1 } else { (beyond + 1) << 1 } as u32)
+    }
+
+    pub(crate) fn memory(&self) -> u64 {
+        self.0.memory()
+    }
+}
+
 /// Two breadth-first searches: from the user roots, then from the root for what only synthetic roots reach.
-pub(crate) fn compute(snapshot: &Snapshot, weak_maps: &WeakMapNames, progress: &Progress) -> Result<Column<i32>> {
+pub(crate) fn compute(snapshot: &Snapshot, weak_maps: &WeakMapNames, progress: &Progress) -> Result<Distances> {
     let count = snapshot.node_count();
     let mut search = Search {
         snapshot,
         filter: Filter::new(snapshot, weak_maps)?,
-        distance: Column::filled(count as usize, NO_DISTANCE)?,
+        distance: Distances(Narrow::zeros(count as usize)?),
         steps: Steps::start(progress, "distances", u64::from(count))?,
     };
     // A user root that the root names twice is searched twice: the filter remembers, so it can matter.
     let mut roots = Column::new();
     for root in flags::user_roots(snapshot) {
-        search.distance[root as usize] = 1;
+        search.distance.set(root, 1)?;
         roots.push(root)?;
     }
     let base = if roots.is_empty() { 0 } else { SYSTEM_DISTANCE };
     search.run(roots, 1)?;
-    search.distance[snapshot.root() as usize] = base;
+    search.distance.set(snapshot.root(), base)?;
     search.run(Column::filled(1, snapshot.root())?, base)?;
     search.steps.finish()?;
     Ok(search.distance)
@@ -33,7 +63,7 @@ pub(crate) fn compute(snapshot: &Snapshot, weak_maps: &WeakMapNames, progress: &
 struct Search<'a> {
     snapshot: &'a Snapshot,
     filter: Filter<'a>,
-    distance: Column<i32>,
+    distance: Distances,
     steps: Steps<'a>,
 }
 
@@ -48,18 +78,18 @@ impl Search<'_> {
                 self.snapshot.prefetch(&level, at);
                 if let Some(&soon) = level.get(at + 3) {
                     for edge in self.snapshot.edge_range(soon).take(8) {
-                        prefetch(&self.distance, self.snapshot.edge_to(edge) as usize);
+                        self.distance.0.prefetch(self.snapshot.edge_to(edge));
                     }
                 }
                 let source = self.filter.source(node);
                 for edge in self.snapshot.edge_range(node) {
                     self.steps.edge(edge)?;
                     let to = self.snapshot.edge_to(edge);
-                    if self.distance[to as usize] != NO_DISTANCE || self.snapshot.edge_type(edge) == EdgeType::Weak {
+                    if self.distance.has(to) || self.snapshot.edge_type(edge) == EdgeType::Weak {
                         continue;
                     }
                     if self.filter.accepts(source, self.snapshot.edge(edge)) {
-                        self.distance[to as usize] = distance;
+                        self.distance.set(to, distance)?;
                         next.push(to)?;
                     }
                 }

@@ -15,6 +15,10 @@ use crate::{
 const UNSEEN: u32 = u32::MAX;
 /// How far ahead of a loop memory is asked for.
 const AHEAD: usize = 24;
+/// What dominators take for each number reached, beside the predecessors, at most.
+const BYTES_PER_NUMBER: u64 = 20;
+/// So many numbers are given back to the system at a time.
+const GIVEN_BACK: usize = 1 << 20;
 
 /// Who dominates whom.
 pub struct DominatorTree {
@@ -29,12 +33,11 @@ impl DominatorTree {
     /// leading to it. What is unreachable even then (cycles that nothing reaches) is dominated by the root, and has no
     /// influence.
     pub(crate) fn compute(snapshot: &Snapshot, rules: Rules<'_>, progress: &Progress) -> Result<Self> {
-        let search = Search::run(snapshot, &rules, progress)?;
+        let Search { number, order, others, lists, ups_and_downs } = Search::run(snapshot, &rules, progress)?;
         drop(rules);
-        let Search { places, order, parent, others } = search;
-        let preds = Predecessors::collect(snapshot, places, others, &order, progress)?;
-        let semi = semi_dominators(&parent, preds, progress)?;
-        let immediate = immediate_dominators(parent, &semi, progress)?;
+        let preds = Predecessors::collect(snapshot, number, others, lists, progress)?;
+        let semi = semi_dominators(ups_and_downs.parents(order.len())?, preds, progress)?;
+        let immediate = immediate_dominators(ups_and_downs.parents(order.len())?, &semi, progress)?;
         drop(semi);
         let mut dominator = Column::filled(snapshot.node_count() as usize, snapshot.root())?;
         let mut steps = Steps::start(progress, "dominator tree", order.len() as u64)?;
@@ -47,41 +50,34 @@ impl DominatorTree {
     }
 }
 
-/// What the search knows of a node, side by side, as one is looked up with the other.
-#[derive(Clone, Copy)]
-struct Place {
-    /// Its place in the order.
-    number: u32,
-    /// How many essential edges lead to it besides that of the search's tree; later where their sources are listed.
-    others: u32,
-}
-
 /// A depth-first search from the root, then from every orphan.
 struct Search {
     /// By node.
-    places: Column<Place>,
+    number: Column<u32>,
     order: Column<u32>,
-    /// The number of each number's parent; orphans hang on the root.
-    parent: Column<u32>,
     /// The essential edges but for those of the search's tree: they lead to where it had been already.
     others: BitSet,
+    /// By number: how many of `others` lead there; and one more.
+    lists: Column<u32>,
+    ups_and_downs: Walk,
 }
 
 impl Search {
     fn run(snapshot: &Snapshot, rules: &Rules<'_>, progress: &Progress) -> Result<Search> {
         let count = snapshot.node_count();
         let mut search = Search {
-            places: Column::filled(count as usize, Place { number: UNSEEN, others: 0 })?,
+            number: Column::filled(count as usize, UNSEEN)?,
             order: Column::with_capacity(count as usize)?,
-            parent: Column::with_capacity(count as usize)?,
             others: BitSet::new(snapshot.edge_count())?,
+            lists: Column::zeros(count as usize + 1)?,
+            ups_and_downs: Walk::default(),
         };
         let mut steps = Steps::start(progress, "depth first", u64::from(count))?;
         search.descend(snapshot, rules, snapshot.root(), &mut steps)?;
         if search.order.len() < count as usize {
             // What is held by the unreached alone: the reached hold nothing that is not reached.
             let mut held = BitSet::new(count)?;
-            for node in (0..count).filter(|&node| search.places[node as usize].number == UNSEEN) {
+            for node in (0..count).filter(|&node| search.number[node as usize] == UNSEEN) {
                 steps.one()?;
                 let source = rules.source(node);
                 for edge in snapshot.edge_range(node) {
@@ -92,20 +88,19 @@ impl Search {
                 }
             }
             for node in 0..count {
-                if search.places[node as usize].number == UNSEEN && !held.contains(node) {
+                if search.number[node as usize] == UNSEEN && !held.contains(node) {
                     search.descend(snapshot, rules, node, &mut steps)?;
                 }
             }
         }
         steps.finish()?;
         search.order.shrink_to_fit();
-        search.parent.shrink_to_fit();
         Ok(search)
     }
 
     fn descend(&mut self, snapshot: &Snapshot, rules: &Rules<'_>, start: u32, steps: &mut Steps<'_>) -> Result<()> {
         let mut stack = Column::new();
-        self.visit(start, 0)?;
+        self.visit(start)?;
         stack.push((start, snapshot.edge_range(start).start))?;
         'down: while let Some((node, next)) = stack.last_mut() {
             let node = *node;
@@ -116,36 +111,80 @@ impl Search {
                 *next += 1;
                 steps.edge(edge)?;
                 let Some(to) = rules.follow(source, edge) else { continue };
-                let place = &mut self.places[to as usize];
-                if place.number != UNSEEN {
-                    place.others += 1;
+                let number = self.number[to as usize];
+                if number != UNSEEN {
+                    self.lists[number as usize] += 1;
                     self.others.insert(edge);
                     continue;
                 }
                 steps.one()?;
-                let parent = self.places[node as usize].number;
-                self.visit(to, parent)?;
+                self.visit(to)?;
                 let range = snapshot.edge_range(to);
                 for edge in range.clone().take(8) {
-                    prefetch(&self.places, snapshot.edge_to(edge) as usize);
+                    prefetch(&self.number, snapshot.edge_to(edge) as usize);
                 }
                 stack.push((to, range.start))?;
                 continue 'down;
             }
             stack.pop();
+            self.ups_and_downs.push(false)?;
         }
         Ok(())
     }
 
-    fn visit(&mut self, node: u32, parent: u32) -> Result<()> {
-        self.places[node as usize].number = self.order.len() as u32;
+    fn visit(&mut self, node: u32) -> Result<()> {
+        self.number[node as usize] = self.order.len() as u32;
         self.order.push(node)?;
-        self.parent.push(parent)
+        self.ups_and_downs.push(true)
+    }
+}
+
+/// The way of a search through its tree, one bit for each step: down to the next number, or up. Two bits say of a number
+/// what its parent's takes 32 for, while those would be in the way.
+#[derive(Default)]
+struct Walk {
+    words: Column<u64>,
+    /// The word that fills, from its lowest bit up.
+    word: u64,
+    bits: u32,
+}
+
+impl Walk {
+    #[inline]
+    fn push(&mut self, down: bool) -> Result<()> {
+        self.word |= u64::from(down) << self.bits;
+        self.bits += 1;
+        if self.bits == u64::BITS {
+            self.words.push(std::mem::take(&mut self.word))?;
+            self.bits = 0;
+        }
+        Ok(())
+    }
+
+    /// The number of each number's parent; the root and the orphans hang on the root.
+    fn parents(&self, count: usize) -> Result<Column<u32>> {
+        let mut parent = Column::with_capacity(count)?;
+        let mut above: Column<u32> = Column::new();
+        for &word in self.words.iter().chain([&self.word]) {
+            let (mut rest, mut left) = (word, u64::BITS);
+            while rest != 0 {
+                let ups = rest.trailing_zeros();
+                above.truncate(above.len().saturating_sub(ups as usize));
+                parent.push(above.last().copied().unwrap_or(0))?;
+                above.push(parent.len() as u32 - 1)?;
+                // Not in one step, which could be 64 bits wide.
+                rest = rest >> ups >> 1;
+                left -= ups + 1;
+            }
+            above.truncate(above.len().saturating_sub(left as usize));
+        }
+        Ok(parent)
     }
 }
 
 /// The essential edges backwards, in depth-first numbers, without those of the search's own tree.
 struct Predecessors {
+    /// Where the list of each number begins, and after all where the last one ends.
     first: Column<u32>,
     number: Column<u32>,
 }
@@ -153,26 +192,22 @@ struct Predecessors {
 impl Predecessors {
     fn collect(
         snapshot: &Snapshot,
-        mut places: Column<Place>,
+        number: Column<u32>,
         others: BitSet,
-        order: &[u32],
+        mut lists: Column<u32>,
         progress: &Progress,
     ) -> Result<Predecessors> {
-        let total = 2 * order.len() as u64 + u64::from(snapshot.node_count());
-        let mut steps = Steps::start(progress, "predecessors", total)?;
+        let mut steps = Steps::start(progress, "predecessors", u64::from(snapshot.node_count()))?;
         let mut sum = 0;
-        for (i, &node) in order.iter().enumerate() {
-            steps.one()?;
-            prefetch(&places, order.get(i + AHEAD).map_or(0, |&node| node as usize));
-            let place = &mut places[node as usize];
-            sum += place.others;
-            place.others = sum;
+        for slot in &mut lists[..] {
+            sum += *slot;
+            *slot = sum;
         }
-        let needed = 20 * order.len() as u64 + 4 * u64::from(sum) + others.memory();
+        let needed = 4 * u64::from(sum) + BYTES_PER_NUMBER * lists.len() as u64 + others.memory();
         snapshot.allow(needed, "computing who retains whom")?;
-        // Each list is filled from its end, which leaves `others` at the lists' beginnings. The edges are read in file
+        // Each list is filled from its end, which leaves the lists' beginnings in `lists`. The edges are read in file
         // order, some at a time: all of these wait for memory together.
-        let mut number = Column::filled(sum as usize, 0u32)?;
+        let mut preds = Predecessors { first: lists, number: Column::zeros(sum as usize)? };
         let mut batch = Batch { edges: [(0, 0); Batch::LEN], len: 0 };
         let mut node = 0;
         let mut end = snapshot.edge_range(0).end;
@@ -183,25 +218,17 @@ impl Predecessors {
                 end = snapshot.edge_range(node).end;
             }
             let to = snapshot.edge_to(edge);
-            prefetch(&places, to as usize);
-            batch.edges[batch.len] = (places[node as usize].number, to);
+            prefetch(&number, to as usize);
+            batch.edges[batch.len] = (number[node as usize], to);
             batch.len += 1;
             if batch.len == Batch::LEN {
                 steps.check()?;
-                batch.flush(&mut places, &mut number);
+                batch.flush(&number, &mut preds);
             }
         }
-        batch.flush(&mut places, &mut number);
-        drop(others);
-        let mut first = Column::with_capacity(order.len() + 1)?;
-        for (i, &node) in order.iter().enumerate() {
-            steps.one()?;
-            prefetch(&places, order.get(i + AHEAD).map_or(0, |&node| node as usize));
-            first.push(places[node as usize].others)?;
-        }
-        first.push(sum)?;
+        batch.flush(&number, &mut preds);
         steps.finish()?;
-        Ok(Predecessors { first, number })
+        Ok(preds)
     }
 }
 
@@ -215,28 +242,30 @@ struct Batch {
 impl Batch {
     const LEN: usize = 64;
 
-    fn flush(&mut self, places: &mut [Place], number: &mut [u32]) {
-        for (_, to) in &mut self.edges[..self.len] {
-            let place = &mut places[*to as usize].others;
-            *place -= 1;
-            *to = *place;
-            prefetch(number, *to as usize);
+    fn flush(&mut self, number: &[u32], preds: &mut Predecessors) {
+        let edges = &mut self.edges[..self.len];
+        for (_, to) in edges.iter_mut() {
+            *to = number[*to as usize];
+            prefetch(&preds.first, *to as usize);
         }
-        for &(from, slot) in &self.edges[..self.len] {
-            number[slot as usize] = from;
+        for (_, to) in edges.iter_mut() {
+            let slot = &mut preds.first[*to as usize];
+            *slot -= 1;
+            *to = *slot;
+            prefetch(&preds.number, *to as usize);
+        }
+        for &mut (from, slot) in edges {
+            preds.number[slot as usize] = from;
         }
         self.len = 0;
     }
 }
 
-/// A link of the forest that grows while numbers are processed downwards.
-#[derive(Clone, Copy)]
-struct Link {
-    /// The next one up, skipping what was compressed away.
-    up: u32,
-    /// The least semi-dominator from here to below `up`.
-    low: u32,
-}
+/// A link of the forest that grows while numbers are processed downwards: the next one up, skipping what was compressed
+/// away, and the least semi-dominator from here to below that.
+type Link = [u32; 2];
+const UP: usize = 0;
+const LOW: usize = 1;
 
 /// The semi-dominators of all numbers but the root's.
 struct SemiDominators(Column<u32>);
@@ -247,21 +276,20 @@ impl SemiDominators {
     }
 }
 
-fn semi_dominators(parent: &[u32], preds: Predecessors, progress: &Progress) -> Result<SemiDominators> {
+fn semi_dominators(mut parent: Column<u32>, preds: Predecessors, progress: &Progress) -> Result<SemiDominators> {
     let count = parent.len() as u32;
     let mut steps = Steps::start(progress, "dominators", u64::from(count))?;
-    let Predecessors { mut first, number: preds } = preds;
-    let mut links = Column::with_capacity(count as usize)?;
-    for &up in parent {
-        links.push(Link { up, low: 0 })?;
-    }
+    let Predecessors { mut first, number: mut preds } = preds;
+    // Links are made from the last number down, and of parents and predecessors the last are done with: the memory of the
+    // ones grows as that of the others goes.
+    let mut links: Column<Link> = Column::zeros(count as usize)?;
     let mut stack = Column::new();
     let mut looked = 0u32;
     for number in (1..count).rev() {
         steps.one()?;
         let mut least = parent[number as usize];
         let range = first[number as usize] as usize..first[number as usize + 1] as usize;
-        for at in range.rev() {
+        for at in range.clone().rev() {
             if let Some(&later) = at.checked_sub(AHEAD).and_then(|at| preds.get(at)) {
                 prefetch(&links, later as usize);
             }
@@ -271,9 +299,16 @@ fn semi_dominators(parent: &[u32], preds: Predecessors, progress: &Progress) -> 
             let value = if pred < number { pred } else { lowest(&mut links, &mut stack, pred, number)? };
             least = least.min(value);
         }
-        links[number as usize].low = least;
+        links[number as usize] = [parent[number as usize], least];
         // Where the list ended nobody will ask any more.
         first[number as usize + 1] = least;
+        preds.truncate(range.start);
+        parent.truncate(number as usize);
+        for done in [&mut preds, &mut parent] {
+            if done.capacity() - done.len() >= GIVEN_BACK {
+                done.shrink_to_fit();
+            }
+        }
     }
     steps.finish()?;
     Ok(SemiDominators(first))
@@ -283,17 +318,16 @@ fn semi_dominators(parent: &[u32], preds: Predecessors, progress: &Progress) -> 
 #[inline]
 fn lowest(links: &mut [Link], stack: &mut Column<u32>, from: u32, floor: u32) -> Result<u32> {
     let mut top = from;
-    while links[top as usize].up > floor {
+    while links[top as usize][UP] > floor {
         stack.push(top)?;
-        top = links[top as usize].up;
+        top = links[top as usize][UP];
     }
     while let Some(number) = stack.pop() {
-        let above = links[links[number as usize].up as usize];
+        let above = links[links[number as usize][UP] as usize];
         let link = &mut links[number as usize];
-        link.low = link.low.min(above.low);
-        link.up = above.up;
+        *link = [above[UP], link[LOW].min(above[LOW])];
     }
-    Ok(links[from as usize].low)
+    Ok(links[from as usize][LOW])
 }
 
 /// A shortcut up the dominator tree: from depth d to one with few bits (Myers' skew-binary jump pointers), so that any
@@ -341,7 +375,7 @@ impl Children {
     pub fn of_tree(dominator: &[u32], root: u32, progress: &Progress) -> Result<Children> {
         let count = dominator.len() as u32;
         let mut steps = Steps::start(progress, "dominated objects", 2 * u64::from(count))?;
-        let mut first = Column::filled(count as usize + 1, 0u32)?;
+        let mut first = Column::zeros(count as usize + 1)?;
         for node in (0..count).filter(|&node| node != root) {
             steps.one()?;
             first[dominator[node as usize] as usize] += 1;
@@ -351,7 +385,7 @@ impl Children {
             sum += *slot;
             *slot = sum;
         }
-        let mut nodes = Column::filled(sum as usize, 0u32)?;
+        let mut nodes = Column::zeros(sum as usize)?;
         for node in (0..count).rev().filter(|&node| node != root) {
             steps.one()?;
             let slot = &mut first[dominator[node as usize] as usize];

@@ -6,6 +6,7 @@
 mod bits;
 mod detached;
 mod distances;
+use distances::Distances;
 pub(crate) use distances::parse_int;
 mod dominators;
 mod essential;
@@ -30,9 +31,10 @@ pub use retainers::Retainers;
 pub use weakmap::WeakMapNames;
 
 use crate::{
+    beside::both,
     error::Result,
     progress::Progress,
-    snapshot::{Column, Snapshot},
+    snapshot::{Column, Narrow, Snapshot},
 };
 
 /// Bytes for each node that computing takes at most, beside the snapshot's own, when next to no node has more than one
@@ -48,34 +50,65 @@ pub const SYSTEM_DISTANCE: i32 = 100_000_000;
 /// What the edges of a snapshot mean: a column for each number that DevTools shows of a node.
 pub struct Graph {
     states: DomStates,
-    self_size: Column<u32>,
-    distance: Column<i32>,
+    self_size: Narrow,
+    distance: Distances,
     dominator: Column<u32>,
     retained: RetainedSizes,
     ids: IdIndex,
     retainers: OnceLock<Retainers>,
 }
 
+/// What computing a graph gives.
+pub struct Computed<T> {
+    /// The graph.
+    pub graph: Graph,
+    /// Its dominator tree downwards, which takes eight bytes a node and is seldom needed.
+    pub children: Children,
+    /// What was done beside.
+    pub beside: T,
+}
+
 impl Graph {
-    /// Computes every column, phase by phase; what a phase needs only for itself is gone before the next one starts.
-    pub fn compute(snapshot: &Snapshot, progress: &Progress) -> Result<Graph> {
+    /// Computes every column, phase by phase; what a phase needs only for itself is gone before the next one starts. Two
+    /// threads, where there may be two, share the work: dominators are half of it and depend on nothing else. `beside`
+    /// is done by the other one.
+    pub fn compute<T: Send>(
+        snapshot: &Snapshot,
+        progress: &Progress,
+        beside: impl FnOnce(&DomStates, &Progress) -> Result<T> + Send,
+    ) -> Result<Computed<T>> {
         let (nodes, edges) = (u64::from(snapshot.node_count()), u64::from(snapshot.edge_count()));
         snapshot.allow(nodes * BYTES_PER_NODE + edges / 8, "computing who retains whom")?;
         let states = DomStates::compute(snapshot, progress)?;
         let weak_maps = WeakMapNames::find(snapshot, progress)?;
-        let (dominator, order) = {
-            let page_owned = flags::page_owned(snapshot, progress)?;
-            let rules = essential::Rules::new(snapshot, &weak_maps, page_owned)?;
-            let tree = DominatorTree::compute(snapshot, rules, progress)?;
-            (tree.dominator, tree.order)
-        };
-        let self_size = shallow::self_sizes(snapshot, &states, progress)?;
-        let retained = RetainedSizes::compute(snapshot.root(), &self_size, &dominator, &order, progress)?;
-        drop(order);
-        let distance = distances::compute(snapshot, &weak_maps, progress)?;
+        let threads = snapshot.threads();
+        let (tree, (self_size, beside, distance, ids)) = both(
+            threads,
+            progress,
+            |progress| {
+                let page_owned = flags::page_owned(snapshot, progress)?;
+                DominatorTree::compute(snapshot, essential::Rules::new(snapshot, &weak_maps, page_owned)?, progress)
+            },
+            |progress| {
+                let self_size = shallow::self_sizes(snapshot, &states, progress)?;
+                let beside = beside(&states, progress)?;
+                let distance = distances::compute(snapshot, &weak_maps, progress)?;
+                Ok((self_size, beside, distance, IdIndex::build(snapshot, progress)?))
+            },
+        )?;
         drop(weak_maps);
-        let ids = IdIndex::build(snapshot, progress)?;
-        Ok(Graph { states, self_size, distance, dominator, retained, ids, retainers: OnceLock::new() })
+        let DominatorTree { dominator, order } = tree;
+        let (retained, children) = both(
+            threads,
+            progress,
+            |progress| {
+                let order = order;
+                RetainedSizes::compute(snapshot.root(), |node| self_size.get(node), &dominator, &order, progress)
+            },
+            |progress| Children::of_tree(&dominator, snapshot.root(), progress),
+        )?;
+        let graph = Graph { states, self_size, distance, dominator, retained, ids, retainers: OnceLock::new() };
+        Ok(Computed { graph, children, beside })
     }
 
     /// DOM states, and which nodes are renamed for them.
@@ -85,12 +118,12 @@ impl Graph {
 
     /// A node's own bytes, after DevTools' transfers from internal pieces to their owners.
     pub fn self_size(&self, node: u32) -> u32 {
-        self.self_size[node as usize]
+        self.self_size.get(node)
     }
 
     /// A node's distance from the user roots, [`NO_DISTANCE`], or from [`SYSTEM_DISTANCE`] up.
     pub fn distance(&self, node: u32) -> i32 {
-        self.distance[node as usize]
+        self.distance.get(node)
     }
 
     /// A node's immediate dominator; the root's is the root.

@@ -23,16 +23,19 @@ impl RetainedSizes {
     /// unreachable: the root retains it.
     pub(crate) fn compute(
         root: u32,
-        self_size: &[u32],
+        self_size: impl Fn(u32) -> u32,
         dominator: &[u32],
         order: &[u32],
         progress: &Progress,
     ) -> Result<RetainedSizes> {
         let mut steps = Steps::start(progress, "retained sizes", order.len() as u64)?;
-        let mut sizes = RetainedSizes { small: Column::filled(self_size.len(), 0)?, large: FxHashMap::default() };
-        for (node, &size) in self_size.iter().enumerate() {
-            steps.edge(node as u32)?;
-            sizes.add(node as u32, u64::from(size));
+        let mut sizes = RetainedSizes { small: Column::zeros(dominator.len())?, large: FxHashMap::default() };
+        let mut total = 0;
+        for node in 0..dominator.len() as u32 {
+            steps.edge(node)?;
+            let size = u64::from(self_size(node));
+            total += size;
+            sizes.set(node, size);
         }
         for (at, &node) in order.iter().enumerate().skip(1).rev() {
             steps.one()?;
@@ -46,7 +49,6 @@ impl RetainedSizes {
             sizes.add(dominator[node as usize], sizes.get(node));
         }
         // All of it, whether reached or not.
-        let total = self_size.iter().map(|&size| u64::from(size)).sum::<u64>();
         sizes.add(root, total - sizes.get(root));
         steps.finish()?;
         Ok(sizes)
@@ -61,13 +63,18 @@ impl RetainedSizes {
         }
     }
 
+    #[inline]
     fn add(&mut self, node: u32, bytes: u64) {
-        let sum = self.get(node) + bytes;
-        match u32::try_from(sum) {
+        self.set(node, self.get(node) + bytes);
+    }
+
+    #[inline]
+    fn set(&mut self, node: u32, size: u64) {
+        match u32::try_from(size) {
             Ok(small) if small != LARGE => self.small[node as usize] = small,
             _ => {
                 self.small[node as usize] = LARGE;
-                self.large.insert(node, sum);
+                self.large.insert(node, size);
             }
         }
     }
@@ -85,12 +92,14 @@ mod tests {
     fn sizes_beyond_four_gigabytes() {
         // 0 -> 1 -> 2, and 3 unreached.
         let sizes = [1, u32::MAX, u32::MAX - 1, 5];
-        let r = RetainedSizes::compute(0, &sizes, &[0, 0, 1, 0], &[0, 1, 2], &Progress::default()).unwrap();
+        let r = RetainedSizes::compute(0, |node| sizes[node as usize], &[0, 0, 1, 0], &[0, 1, 2], &Progress::default())
+            .unwrap();
         assert_eq!(r.get(2), u64::from(u32::MAX) - 1);
         assert_eq!(r.get(1), 2 * u64::from(u32::MAX) - 1);
         assert_eq!(r.get(0), 2 * u64::from(u32::MAX) + 5);
         assert_eq!(r.get(3), 5);
-        let r = RetainedSizes::compute(0, &[0, u32::MAX], &[0, 0], &[0, 1], &Progress::default()).unwrap();
+        let r = RetainedSizes::compute(0, |node| [0, u32::MAX][node as usize], &[0, 0], &[0, 1], &Progress::default())
+            .unwrap();
         assert_eq!((r.get(0), r.get(1)), (u64::from(u32::MAX), u64::from(u32::MAX)));
     }
 }

@@ -4,7 +4,7 @@ use super::{DomStates, flags, steps::Steps};
 use crate::{
     error::Result,
     progress::Progress,
-    snapshot::{Column, EdgeType, NodeType, Snapshot, prefetch},
+    snapshot::{Column, EdgeType, Narrow, NodeType, Snapshot, prefetch},
 };
 
 /// Nobody has been seen to own it.
@@ -13,27 +13,27 @@ const FREE: u32 = u32::MAX;
 const SHARED: u32 = u32::MAX - 1;
 
 /// The self size of every node, with that of internal arrays and the like moved to their only owner.
-pub(crate) fn self_sizes(snapshot: &Snapshot, states: &DomStates, progress: &Progress) -> Result<Column<u32>> {
+pub(crate) fn self_sizes(snapshot: &Snapshot, states: &DomStates, progress: &Progress) -> Result<Narrow> {
     let count = snapshot.node_count();
-    let mut sizes = Column::with_capacity(count as usize)?;
-    sizes.extend_from_slice(snapshot.raw_self_sizes())?;
+    let mut sizes = snapshot.raw_self_sizes().copy()?;
     // Without user roots the file was taken with "expose internals": then it shows the allocations as they are.
     if flags::user_roots(snapshot).next().is_none() {
         return Ok(sizes);
     }
     let owner = owners(snapshot, states, progress)?;
     let mut steps = Steps::start(progress, "shallow sizes", u64::from(count))?;
-    for (node, &owner) in owner.iter().enumerate() {
+    for (node, &owner) in (0u32..).zip(&owner[..]) {
         steps.one()?;
-        if owner >= SHARED || owner as usize == node || owner == snapshot.root() {
+        if owner >= SHARED || owner == node || owner == snapshot.root() {
             continue;
         }
         if snapshot.node_type(owner) == NodeType::Synthetic {
             continue;
         }
         // An owner is never owned itself, so its size is never moved on. DevTools keeps 32 bits, and wraps.
-        let moved = std::mem::take(&mut sizes[node]);
-        sizes[owner as usize] = sizes[owner as usize].wrapping_add(moved);
+        let moved = sizes.get(node);
+        sizes.set(node, 0)?;
+        sizes.set(owner, sizes.get(owner).wrapping_add(moved))?;
     }
     steps.finish()?;
     Ok(sizes)

@@ -9,6 +9,8 @@ mod header;
 mod indices;
 mod jsstr;
 mod labels;
+mod locations;
+mod narrow;
 mod nodes;
 mod open;
 mod pages;
@@ -16,6 +18,7 @@ mod parallel;
 mod parse;
 mod records;
 mod redact;
+mod sequence;
 mod source;
 mod strings;
 mod text;
@@ -25,6 +28,8 @@ mod types;
 pub use header::FORK_MARK;
 pub use jsstr::JsStr;
 use labels::Labels;
+pub use locations::{Location, Locations};
+pub(crate) use narrow::Narrow;
 pub use open::ReadOptions;
 pub(crate) use pages::{Column, prefetch};
 pub use redact::{Redaction, redact};
@@ -35,22 +40,10 @@ pub use types::{EdgeType, NodeType, TypeNames};
 
 use crate::error::Result;
 use budget::Budget;
+use sequence::Sequence;
 
 /// Position of the root node when the header names none.
 pub const DEFAULT_ROOT: u32 = 0;
-
-/// One `locations` record: where the constructor of an object was defined.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Location {
-    /// The object's ordinal.
-    pub node: u32,
-    /// V8's script id.
-    pub script_id: u32,
-    /// Zero-based line.
-    pub line: u32,
-    /// Zero-based column.
-    pub column: u32,
-}
 
 /// One edge, with its name still as the file has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,8 +63,8 @@ pub struct Edge {
 pub struct Snapshot {
     node_type: Column<NodeType>,
     node_name: Column<u32>,
-    node_id: Column<u32>,
-    self_size: Column<u32>,
+    node_id: Sequence,
+    self_size: Narrow,
     /// `first_edge[o]..first_edge[o + 1]` are the edges of node `o`; one longer than the nodes.
     first_edge: Column<u32>,
     /// 0 unknown, 1 attached, 2 detached; empty when that is 0 for all nodes.
@@ -83,7 +76,7 @@ pub struct Snapshot {
     edge_label: Labels,
     edge_to: Column<u32>,
     strings: Strings,
-    locations: Column<Location>,
+    locations: Locations,
     samples: Column<Sample>,
     trace_functions: Column<TraceFunction>,
     trace_tree: Column<TraceNode>,
@@ -95,6 +88,8 @@ pub struct Snapshot {
     header_json: String,
     /// [`ReadOptions::max_memory`], for what is computed.
     max_memory: Option<u64>,
+    /// [`ReadOptions::threads`], for what is computed.
+    threads: usize,
 }
 
 impl Snapshot {
@@ -136,14 +131,14 @@ impl Snapshot {
     }
     /// V8's id of a node (`@id` in DevTools).
     pub fn node_id(&self, node: u32) -> u32 {
-        self.node_id[node as usize]
+        self.node_id.get(node)
     }
     /// The file's own self size of a node, in bytes, before DevTools' transfers.
     pub fn raw_self_size(&self, node: u32) -> u32 {
-        self.self_size[node as usize]
+        self.self_size.get(node)
     }
     /// The same of all nodes.
-    pub(crate) fn raw_self_sizes(&self) -> &[u32] {
+    pub(crate) fn raw_self_sizes(&self) -> &Narrow {
         &self.self_size
     }
     /// The file's detachedness of a node, or `None` when it has no such field at all.
@@ -204,7 +199,7 @@ impl Snapshot {
         self.edge_range(node).map(|e| self.edge(e))
     }
     /// Where objects' constructors were defined, in file order (a later record of a node replaces an earlier one).
-    pub fn locations(&self) -> &[Location] {
+    pub fn locations(&self) -> &Locations {
         &self.locations
     }
     /// A node type's name as the file spells it.
@@ -235,15 +230,25 @@ impl Snapshot {
     pub(crate) fn allow(&self, bytes: u64, what: &str) -> Result<()> {
         Budget::new(self.max_memory).check(self.memory().saturating_add(bytes), what)
     }
+    /// How many threads may work on it.
+    pub(crate) fn threads(&self) -> usize {
+        self.threads
+    }
     /// Bytes that the columns and strings take.
     pub fn memory(&self) -> u64 {
         fn of<T: Copy>(column: &Column<T>) -> u64 {
             column.memory()
         }
-        let nodes = of(&self.node_type) + of(&self.node_name) + of(&self.node_id) + of(&self.self_size);
+        let nodes = of(&self.node_type) + of(&self.node_name) + self.node_id.memory() + self.self_size.memory();
         let more = of(&self.first_edge) + of(&self.detachedness) + of(&self.trace_node_id);
         let edges = self.edge_label.memory() + of(&self.edge_to);
         let traces = of(&self.samples) + of(&self.trace_functions) + of(&self.trace_tree);
-        nodes + more + edges + traces + of(&self.locations) + self.strings.memory() + self.header_json.capacity() as u64
+        nodes
+            + more
+            + edges
+            + traces
+            + self.locations.memory()
+            + self.strings.memory()
+            + self.header_json.capacity() as u64
     }
 }

@@ -5,8 +5,10 @@ use super::{
     budget::Budget,
     header::NodeLayout,
     indices::Highest,
+    narrow::Narrow,
     pages::Column,
     records::{BLOCK, Block, Columns, Parse, quick},
+    sequence::Sequence,
 };
 use crate::error::{Code, Error, Result};
 
@@ -200,8 +202,9 @@ impl<'a> Nodes<'a> {
         }
         snapshot.node_type = self.kind;
         snapshot.node_name = self.name;
-        snapshot.node_id = self.id;
-        snapshot.self_size = self.self_size;
+        snapshot.node_id = Sequence::of(&self.id)?;
+        drop(self.id);
+        snapshot.self_size = Narrow::of(self.self_size)?;
         snapshot.first_edge = self.edge_count;
         snapshot.detachedness = self.detachedness;
         snapshot.has_detachedness = self.layout.detachedness.is_some();

@@ -21,8 +21,8 @@ pub struct ReadOptions {
     /// Bytes for each node that the caller will take beside the snapshot's own: so a file that is too large is refused
     /// at its head.
     pub beside_each_node: u64,
-    /// How many threads may read, the calling one among them; 0 and 1 are the same. More than the processor's cores
-    /// gain nothing.
+    /// How many threads may read and compute, the calling one among them; 0 and 1 are the same. More than the
+    /// processor's cores gain nothing; computing takes two at most, and with two somewhat more memory.
     pub threads: usize,
 }
 
@@ -53,7 +53,7 @@ fn read(input: Box<dyn Read + '_>, len: Option<u64>, options: &ReadOptions, prog
         e.offset.get_or_insert(text.offset());
         e
     })?;
-    snapshot.max_memory = options.max_memory;
+    (snapshot.max_memory, snapshot.threads) = (options.max_memory, options.threads);
     progress.report("read", text.input_done(), text.input_done())?;
     Ok(snapshot)
 }

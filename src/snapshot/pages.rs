@@ -35,6 +35,20 @@ pub(crate) fn prefetch<T>(slice: &[T], index: usize) {
     let _ = (slice, index);
 }
 
+/// What may be made of zeros.
+///
+/// # Safety
+/// All bytes being zero must be a value of the type.
+pub(crate) unsafe trait Zero: Copy {}
+// SAFETY: an integer.
+unsafe impl Zero for u16 {}
+// SAFETY: an integer.
+unsafe impl Zero for u32 {}
+// SAFETY: an integer.
+unsafe impl Zero for u64 {}
+// SAFETY: two integers.
+unsafe impl Zero for [u32; 2] {}
+
 /// A vector of plain values.
 pub(crate) struct Column<T: Copy> {
     start: NonNull<T>,
@@ -61,11 +75,37 @@ impl<T: Copy> Column<T> {
         Ok(column)
     }
 
+    /// `len` zeros. Memory that nobody has written to yet is none of the process's.
+    pub(crate) fn zeros(len: usize) -> Result<Self>
+    where
+        T: Zero,
+    {
+        let mut column = Column::with_capacity(len)?;
+        #[cfg(unix)]
+        let fresh = column.bytes >= BIG;
+        #[cfg(not(unix))]
+        let fresh = false;
+        if !fresh {
+            // SAFETY: there is room for `len` values.
+            unsafe { column.start.write_bytes(0, len) };
+        }
+        // SAFETY: by `Zero`, zeros are values; a new mapping is all zeros, and the rest was just written.
+        column.len = len;
+        Ok(column)
+    }
+
     /// Nothing, with room for `capacity` values.
     pub(crate) fn with_capacity(capacity: usize) -> Result<Self> {
         let mut column = Column::new();
         column.reserve_exact(capacity)?;
         Ok(column)
+    }
+
+    /// The same once more.
+    pub(crate) fn copy(&self) -> Result<Self> {
+        let mut copy = Column::with_capacity(self.len)?;
+        copy.extend_from_slice(self)?;
+        Ok(copy)
     }
 
     /// How many values there is room for.
@@ -122,6 +162,11 @@ impl<T: Copy> Column<T> {
         let value = self.last().copied()?;
         self.len -= 1;
         Some(value)
+    }
+
+    /// Cuts off what is behind the first `len` values.
+    pub(crate) fn truncate(&mut self, len: usize) {
+        self.len = self.len.min(len);
     }
 
     /// Cuts off, or fills up with `value`.

@@ -2,8 +2,9 @@
 //!
 //! The calling thread reads (or unpacks) the text and cuts it, at the end of records: it counts numbers, which is ten
 //! times faster than reading them, so it knows where one ends. Workers turn each piece into blocks, and the calling
-//! thread appends these in the order of the file. Nothing is shared but two queues. The last piece, with the array's
-//! `]`, is left to [`read_rows`], and so is everything that is out of the ordinary about the array as a whole.
+//! thread appends these in the order of the file; while it waits for one it reads another itself. Nothing is shared but
+//! two queues. The last piece, with the array's `]`, is left to [`read_rows`], and so is everything that is out of the
+//! ordinary about the array as a whole.
 
 use std::{
     collections::VecDeque,
@@ -20,6 +21,8 @@ use crate::error::{Code, Error, Result};
 
 /// Arrays in a text shorter than this are not worth a thread.
 const WORTH_IT: u64 = 1 << 20;
+/// Pieces of text on their way, for each worker.
+const PIECES: usize = 4;
 
 /// Reads an array of records, from `[` to `]`, with up to `threads` threads. `expected` is how many there must be.
 pub(super) fn read_array<P: Parse>(
@@ -77,7 +80,9 @@ fn with_workers<P: Parse>(
                     let Ok(mut piece) = next else { return };
                     // A panic must not leave the calling thread waiting.
                     let read = catch_unwind(AssertUnwindSafe(|| piece.read(parser)));
-                    piece.result = read.unwrap_or_else(|_| Err(Error::new(Code::Internal, "a reading thread failed")));
+                    if read.is_err() {
+                        piece.result = Err(Error::new(Code::Internal, "a reading thread failed"));
+                    }
                     if to_append.send(piece).is_err() {
                         return;
                     }
@@ -91,13 +96,19 @@ fn with_workers<P: Parse>(
         let mut in_order = InOrder { done, waiting: VecDeque::new(), next: 0 };
         let mut sent = 0;
         let mut spare = Vec::new();
+        // A worker that waits for pieces has the lock; then there are none.
+        let mut help = || {
+            let mut piece = pieces.try_lock().ok()?.try_recv().ok()?;
+            piece.read(parser);
+            Some(piece)
+        };
         loop {
-            // Two pieces for each worker: one in work, one waiting.
-            if sent - in_order.next >= 2 * started {
+            // Of each worker's pieces one is in work, and some wait.
+            if sent - in_order.next >= PIECES * started {
                 if started == 0 {
                     break;
                 }
-                spare.push(in_order.append(columns)?);
+                spare.push(in_order.append(columns, &mut help)?);
             }
             let mut piece = match spare.pop() {
                 Some(piece) => piece,
@@ -115,7 +126,7 @@ fn with_workers<P: Parse>(
         }
         drop(to_do);
         while in_order.next < sent {
-            in_order.append(columns)?;
+            in_order.append(columns, &mut help)?;
         }
         Ok(count)
     })
@@ -130,13 +141,23 @@ struct InOrder<B> {
 }
 
 impl<B> InOrder<B> {
-    /// Waits for the next piece and appends it.
-    fn append(&mut self, columns: &mut impl Columns<B>) -> Result<Piece<B>> {
+    /// Appends the next piece, and reads others by `help` until it is here.
+    fn append(
+        &mut self,
+        columns: &mut impl Columns<B>,
+        help: &mut impl FnMut() -> Option<Piece<B>>,
+    ) -> Result<Piece<B>> {
         let mut piece = loop {
             if let Some(piece) = self.waiting.front_mut().and_then(Option::take) {
                 break piece;
             }
-            let piece = self.done.recv().map_err(|_| Error::new(Code::Internal, "the reading threads are gone"))?;
+            let piece = match self.done.try_recv() {
+                Ok(piece) => piece,
+                Err(_) => match help() {
+                    Some(piece) => piece,
+                    None => self.done.recv().map_err(|_| Error::new(Code::Internal, "the reading threads are gone"))?,
+                },
+            };
             let place = piece.number - self.next;
             if self.waiting.len() <= place {
                 self.waiting.resize_with(place + 1, || None);
@@ -187,8 +208,12 @@ impl<B: Block> Piece<B> {
         Ok(true)
     }
 
-    /// Reads the records into blocks.
-    fn read<P: Parse<Block = B>>(&mut self, parser: &P) -> Result<()> {
+    /// Reads the records into blocks, or into `result` what is wrong with them.
+    fn read<P: Parse<Block = B>>(&mut self, parser: &P) {
+        self.result = self.blocks(parser);
+    }
+
+    fn blocks<P: Parse<Block = B>>(&mut self, parser: &P) -> Result<()> {
         self.filled = 0;
         let mut record = vec![0; parser.width()];
         let mut rest = Rest { piece: &self.text[..self.to], at: self.from, base: self.offset - self.from as u64 };

@@ -6,6 +6,7 @@ use super::{
     edges::{BYTES_PER_EDGE, EdgeParser, Edges},
     header::{Header, skip_value},
     indices::{Highest, Ordinals},
+    locations::read_locations,
     nodes::{BYTES_PER_NODE, NodeParser, Nodes},
     parallel::read_array,
     records::Bytes,
@@ -208,7 +209,7 @@ impl Parts<'_> {
                 self.checks.push(("edge", Table::Strings, edges.names));
                 edges.finish(snapshot);
             }
-            "locations" => snapshot.locations = trace::read_locations(text, header, ordinals, budget, self.threads)?,
+            "locations" => snapshot.locations = read_locations(text, header, ordinals, budget, self.threads)?,
             "samples" => snapshot.samples = trace::read_samples(text, header, budget)?,
             "trace_function_infos" => {
                 let (functions, names) = trace::read_functions(text, header, budget)?;

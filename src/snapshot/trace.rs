@@ -1,16 +1,15 @@
-//! The small tables of a snapshot: locations, samples, and the functions and tree of allocation stacks.
+//! The small tables of a snapshot: samples, and the functions and tree of allocation stacks.
 
 use super::{
-    Location,
     budget::Budget,
     header::{Fields, Header},
-    indices::{Highest, Ordinals},
+    indices::Highest,
     pages::Column,
     parallel::read_array,
-    records::{BLOCK, Block, Bytes, Columns, Parse, next_number, quick},
+    records::{BLOCK, Block, Bytes, Columns, Parse, next_number},
     text::Text,
 };
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Result};
 
 /// One `samples` record: which ids had been given out by when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,42 +52,6 @@ pub struct TraceNode {
     pub parent: Option<u32>,
 }
 
-/// Reads records of a layout.
-struct LocationParser {
-    width: usize,
-    at: [usize; 4],
-    ordinals: Ordinals,
-}
-
-impl Parse for LocationParser {
-    type Block = Few<Location>;
-
-    fn width(&self) -> usize {
-        self.width
-    }
-
-    fn quick(&self, text: &[u8], _offset: u64, limit: usize, block: &mut Few<Location>) -> (usize, usize) {
-        if self.width != 4 || self.at != [0, 1, 2, 3] {
-            return (0, 0);
-        }
-        quick::<4>(text, limit, |_, &[object, script_id, line, column], _| {
-            let Some(node) = self.ordinals.of(object) else { return false };
-            block.rows.push(Location { node, script_id, line, column });
-            true
-        })
-    }
-
-    fn push(&self, record: &[u32], offset: u64, block: &mut Few<Location>) -> Result<()> {
-        let [object, script_id, line, column] = self.at.map(|at| record[at]);
-        let Some(node) = self.ordinals.of(object) else {
-            let message = format!("a location belongs to node index {object}, which is no node");
-            return Err(Error::at(Code::Corrupt, offset, message));
-        };
-        block.rows.push(Location { node, script_id, line, column });
-        Ok(())
-    }
-}
-
 /// Reads records of a layout. Their number is what the array has: headers understate it (SEMANTICS 1.4).
 struct FunctionParser {
     width: usize,
@@ -115,8 +78,8 @@ impl Parse for FunctionParser {
 }
 
 /// Records of a table that is kept as it is.
-struct Few<T> {
-    rows: Vec<T>,
+pub(super) struct Few<T> {
+    pub(super) rows: Vec<T>,
     names: Highest,
 }
 
@@ -186,27 +149,6 @@ pub(super) fn read_samples(text: &mut Text, header: &Header, budget: &mut Budget
     Ok(samples)
 }
 
-/// Reads `locations`, or passes over an empty array whose layout the header does not give.
-pub(super) fn read_locations(
-    text: &mut Text,
-    header: &Header,
-    ordinals: Ordinals,
-    budget: &mut Budget,
-    threads: usize,
-) -> Result<Column<Location>> {
-    if header.location_fields.is_empty() {
-        return empty(text).map(|()| Column::new());
-    }
-    let fields = Fields::new(&header.location_fields, "location_fields")?;
-    let at = [fields.at("object_index")?, fields.at("script_id")?, fields.at("line")?, fields.at("column")?];
-    let parser = LocationParser { width: fields.width(), at, ordinals };
-    let mut table = Table::new(budget, "the locations");
-    read_array(text, &parser, &mut table, None, threads)?;
-    let Table { mut rows, budget, .. } = table;
-    budget.shrink(&mut rows);
-    Ok(rows)
-}
-
 /// Reads `trace_function_infos`. Also the highest string that one names.
 pub(super) fn read_functions(
     text: &mut Text,
@@ -274,7 +216,7 @@ pub(super) fn read_tree(text: &mut Text, header: &Header, budget: &mut Budget) -
 }
 
 /// Passes over an array that must be empty.
-fn empty(text: &mut Text) -> Result<()> {
+pub(super) fn empty(text: &mut Text) -> Result<()> {
     text.expect(b'[')?;
     match next_number(text)? {
         None => Ok(()),

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     error::{Code, Error, Result},
-    graph::{BitSet, DETACHED_PREFIX, NO_DISTANCE, steps::Steps},
+    graph::{BitSet, Children, DETACHED_PREFIX, NO_DISTANCE, steps::Steps},
     progress::Progress,
     snapshot::JsStr,
 };
@@ -43,7 +43,8 @@ impl Heap {
     /// The totals of every class, of the objects that a filter lets pass.
     pub(super) fn filtered_totals(&self, filter: SummaryFilter, progress: &Progress) -> Result<Vec<Totals>> {
         let totals = |wanted: &(dyn Fn(u32) -> bool + Sync)| {
-            table::totals(&self.snapshot, &self.graph, &self.classes, Some(wanted), progress)
+            let children = Children::of_tree(self.graph.dominators(), self.snapshot.root(), progress)?;
+            table::totals(&self.snapshot, &self.graph, &self.classes, &children, Some(wanted), progress)
         };
         let not_reached =
             |reached: BitSet| totals(&|node| !reached.contains(node) && self.graph.distance(node) != NO_DISTANCE);

@@ -201,7 +201,7 @@ impl Heap {
             order.extend_from_slice(children.of(node));
             next += 1;
         }
-        RetainedSizes::compute(snapshot.root(), &sizes, graph.dominators(), &order, progress)
+        RetainedSizes::compute(snapshot.root(), |node| sizes[node as usize], graph.dominators(), &order, progress)
     }
 
     fn suspect(
