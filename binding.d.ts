@@ -543,10 +543,10 @@ export interface OffHeapKind {
 }
 
 /** Reads a file and computes what every view needs. */
-export declare function openHeapFile(file: string, maxMemory: number | undefined | null, task: Task): Promise<HeapFile>
+export declare function openHeapFile(file: string, maxMemory: number | undefined | null, threads: number | undefined | null, task: Task): Promise<HeapFile>
 
 /** Reads what is written to `input` and computes what every view needs. */
-export declare function openHeapInput(input: HeapInput, maxMemory: number | undefined | null, task: Task): Promise<HeapFile>
+export declare function openHeapInput(input: HeapInput, maxMemory: number | undefined | null, threads: number | undefined | null, task: Task): Promise<HeapFile>
 
 /** Looks at this process, on a thread of its own. */
 export declare function prepareFork(task: Task): Promise<PreparedFork>

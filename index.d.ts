@@ -502,7 +502,13 @@ export interface TaskOptions {
   maxMemory?: number
 }
 
-export type OpenOptions = TaskOptions
+export interface OpenOptions extends TaskOptions {
+  /**
+   * How many threads read and compute, 1 to 64. By default one fewer than there are cores, and at most 4: one is left to JavaScript. A process that does
+   * nothing else may give all, as the command line does. Reading takes as many, what is computed from it two at most.
+   */
+  threads?: number
+}
 
 /** Where a snapshot comes from: the path of a file, or a stream of its bytes, plain or gzipped. */
 export type SnapshotSource = string | NodeJS.ReadableStream | AsyncIterable<Uint8Array | string>

@@ -154,7 +154,7 @@ test('a gzip bomb ends at maxMemory', async (t) => {
 
 test('wrong arguments', async () => {
   for (const file of [undefined, 7, '', 'a\0b', {}]) assert.strictEqual((await rejection(heaprs.openSnapshot(file))).code, 'ERR_HEAPRS_INVALID_ARGUMENT');
-  for (const options of [5, { maxMemory: 0 }, { onProgress: {} }, { signal: 1 }, { nope: 1 }]) {
+  for (const options of [5, { maxMemory: 0 }, { threads: 0 }, { threads: 1.5 }, { onProgress: {} }, { signal: 1 }, { nope: 1 }]) {
     assert.strictEqual((await rejection(heaprs.openSnapshot('x', options))).code, 'ERR_HEAPRS_INVALID_ARGUMENT');
   }
 });

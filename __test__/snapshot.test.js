@@ -59,6 +59,17 @@ test('summary: rows, order, search, pages', async () => {
   assert.strictEqual(rows.reduce((sum, row) => sum + row.selfSize, 0), snapshot.node(snapshot.root).retainedSize, 'own sizes add up to the whole');
 });
 
+test('one thread or several', async () => {
+  const columns = await snapshot.columns();
+  for (const threads of [1, 2, 5]) {
+    const other = await heaprs.openSnapshot(file, { threads });
+    assert.deepStrictEqual(await other.columns(), columns);
+    assert.deepStrictEqual(await other.summary(), await snapshot.summary());
+    assert.deepStrictEqual(other.statistics(), snapshot.statistics());
+    other.close();
+  }
+});
+
 test('instances, references, retainers, dominated, and nodes by id agree with each other', async () => {
   const sessions = await snapshot.instances((await find('Session')).key);
   assert.strictEqual(sessions.length, 500);

@@ -1,5 +1,5 @@
 // From a file to class rows with distances and retained sizes: heaprs, Chrome DevTools' own worker, memlab, and on request
-// v8-heap-parser and heap-snapshot (bench/binaries.mjs). Each in a process of its own, in turn, on the same file; wall time inside the
+// v8-heap-parser and heap-snapshot (bench/binaries.mjs); heaprs with all cores and with one left to JavaScript. Each in a process of its own, in turn, on the same file; wall time inside the
 // process (of the whole process for the last two) and peak resident memory of the whole process, mapped pages counted.
 //
 //   npm run bench analysis                      a file of about 100 MB, made by bench/heap.mjs
@@ -19,15 +19,20 @@ const MB = Number(process.env.HEAPRS_BENCH_MB || 100);
 
 const DONE = 'console.log(JSON.stringify({ ms: performance.now() - start, peak: process.resourceUsage().maxRSS / 1024, classes }));';
 
-const programs = {
-  heaprs: `
+const heaprs = (options) => `
     (async () => {
       const heaprs = require(heaprsPath);
       const start = performance.now();
-      const snapshot = await heaprs.openSnapshot(process.argv[1]);
+      const snapshot = await heaprs.openSnapshot(process.argv[1], ${options});
       const classes = (await snapshot.summary()).length;
       ${DONE}
-    })();`,
+    })();`;
+
+const programs = {
+  // As the command line does: the peers have all cores, too.
+  heaprs: heaprs("{ threads: require('node:os').availableParallelism() }"),
+  // As in an app, to which one core is left.
+  'heaprs, a core less': heaprs('{}'),
   devtools: `
     (async () => {
       const { HeapSnapshotLoader, SecondaryInitManager } = await import(${JSON.stringify(devtools)});
@@ -77,7 +82,7 @@ const programs = {
 const polyfill = `if (!Promise.withResolvers) Promise.withResolvers = function () { let resolve, reject; const promise = new Promise((a, b) => { resolve = a; reject = b; }); return { promise, resolve, reject }; };`;
 
 export default async function analysis() {
-  const wanted = ['heaprs', ...(process.env.HEAPRS_BENCH_PEERS ?? 'devtools,memlab').split(',').filter(Boolean)];
+  const wanted = ['heaprs', 'heaprs, a core less', ...(process.env.HEAPRS_BENCH_PEERS ?? 'devtools,memlab').split(',').filter(Boolean)];
   if (wanted.includes('devtools') || wanted.includes('memlab')) await peers();
   console.log(`Chrome DevTools ${versions['chrome-devtools-frontend']}, memlab ${versions['@memlab/heap-analysis']}, ` +
     Object.entries(binaries).map(([name, { version }]) => `${name} ${version}`).join(', '));
@@ -96,11 +101,11 @@ export default async function analysis() {
     console.log(`${size.toFixed(0)} MB`);
     for (const name of wanted) {
       if (name in failed) {
-        console.log(`  ${name.padEnd(16)}${failed[name].replaceAll('\n', ' ')}`);
+        console.log(`  ${name.padEnd(20)}${failed[name].replaceAll('\n', ' ')}`);
         continue;
       }
       const [ms, peak] = [of(name, 'ms'), of(name, 'peak')];
-      console.log(`  ${name.padEnd(16)}${(ms / 1000).toFixed(2).padStart(8)} s  ${(size / (ms / 1000)).toFixed(0).padStart(5)} MB/s  peak ${peak.toFixed(0).padStart(6)} MB (${ratio(peak, size)} the file)` +
+      console.log(`  ${name.padEnd(20)}${(ms / 1000).toFixed(2).padStart(8)} s  ${(size / (ms / 1000)).toFixed(0).padStart(5)} MB/s  peak ${peak.toFixed(0).padStart(6)} MB (${ratio(peak, size)} the file)` +
         (name === 'heaprs' ? '' : `   heaprs is ${(ms / of('heaprs', 'ms')).toFixed(1)} times faster`));
     }
   }

@@ -5,6 +5,7 @@
 // Exit codes: 0 done, 1 a --fail-on threshold was crossed, 2 an error, 130 interrupted.
 'use strict';
 
+const os = require('node:os');
 const { parseArgs } = require('node:util');
 const { OPTIONS: CAPTURE_OPTIONS, captureProcess } = require('./capture.js');
 const { crossed, parseThreshold } = require('./fail-on.js');
@@ -157,7 +158,7 @@ async function analyze({ file, limit, values, call, terminal }) {
   // The report shows the first classes; a threshold may be about any.
   const byClass = thresholds.some(({ className }) => className !== undefined);
   const [report, rows] = await withSnapshot(file, call, async (snapshot) => [
-    await require('..').analyze(snapshot, { ...call, limit, base: input(values.base) }),
+    await require('..').analyze(snapshot, { ...alone(call), limit, base: input(values.base) }),
     byClass ? await snapshot.summary(call) : []
   ]);
   if (values.html !== undefined) require('node:fs').writeFileSync(values.html, report.toHTML());
@@ -172,11 +173,11 @@ async function runApp({ program }) {
   if (signal === null) return code;
   // Ends as the program did.
   process.kill(process.pid, signal);
-  return 128 + require('node:os').constants.signals[signal];
+  return 128 + os.constants.signals[signal];
 }
 
 async function diff({ file, other, limit, values, call }) {
-  const { rows, matchedBy } = await require('..').compareSnapshots(input(file), input(other), call);
+  const { rows, matchedBy } = await require('..').compareSnapshots(input(file), input(other), alone(call));
   const shown = rows.slice(0, limit);
   print(values.json ? json({ base: file, file: other, matchedBy, rows: shown }) : diffTable(shown));
   return 0;
@@ -192,7 +193,7 @@ async function strings({ file, limit = 50, values, call }) {
 
 async function summary({ file, limit, values, call }) {
   return withSnapshot(file, call, async (snapshot) => {
-    const since = values.since === undefined ? undefined : await require('..').openSnapshot(input(values.since), call);
+    const since = values.since === undefined ? undefined : await require('..').openSnapshot(input(values.since), alone(call));
     const filter = summaryFilter(values.filter, since);
     const rows = await snapshot.summary({ ...call, limit, search: values.search, filter });
     since?.close();
@@ -222,7 +223,7 @@ async function retainers({ file, id, limit = 50, values, call }) {
 
 async function suspects({ file, limit, values, call, terminal }) {
   return withSnapshot(file, call, async (snapshot) => {
-    const base = values.base === undefined ? undefined : await require('..').openSnapshot(input(values.base), call);
+    const base = values.base === undefined ? undefined : await require('..').openSnapshot(input(values.base), alone(call));
     const suspects = await snapshot.suspects({ ...call, limit, base });
     print(values.json ? json({ file, base: values.base, suspects }) : suspectsText(suspects, terminal.width));
     base?.close();
@@ -285,8 +286,13 @@ async function capture({ file: pid, values, call }) {
   return 0;
 }
 
+// This process does nothing else: no core is to be left to it.
+function alone(call) {
+  return { ...call, threads: os.availableParallelism() };
+}
+
 async function withSnapshot(file, call, body) {
-  const snapshot = await require('..').openSnapshot(input(file), call);
+  const snapshot = await require('..').openSnapshot(input(file), alone(call));
   try {
     return await body(snapshot);
   } finally {

@@ -44,7 +44,7 @@ async function analyze(source, options) {
   if (!(source instanceof Snapshot) && !isStream(source)) check.path('file', source);
   const { base, limit, ...rest } = check.options(options, analyzeOptions);
   return withSnapshots([['base', base], ['file', source]], rest, async (before, snapshot) => {
-    const { maxMemory: _opened, ...call } = rest;
+    const { maxMemory: _opened, threads: _used, ...call } = rest;
     const sides = [fileOf(snapshot), snapshot.info.file, before && fileOf(before), before?.info.file];
     return new Report(await runTask(call, (task) => native().reportHeap(...sides, limit, task)));
   });

@@ -9,14 +9,15 @@ const { runTask, taskOptions } = require('./task.js');
 const check = require('./validate.js');
 const { summaryFilter } = require('./filter.js');
 
-const openOptions = { ...taskOptions, maxMemory: check.number(1) };
-const pageOptions = { ...openOptions, offset: check.integer(0), limit: check.integer(0) };
+const answerOptions = { ...taskOptions, maxMemory: check.number(1) };
+const openOptions = { ...answerOptions, threads: check.integer(1, 64) };
+const pageOptions = { ...answerOptions, offset: check.integer(0), limit: check.integer(0) };
 const summaryOptions = { ...pageOptions, search: check.string, filter: summaryFilter(maxId) };
-const pathOptions = { ...openOptions, limit: check.integer(1, 10_000) };
+const pathOptions = { ...answerOptions, limit: check.integer(1, 10_000) };
 const compareOptions = { ...openOptions, matchBy: check.oneOf('auto', 'id', 'structure') };
-const limitOptions = { ...openOptions, limit: check.integer(0) };
-const suspectOptions = { ...openOptions, limit: check.integer(0), base: snapshotOption, minSize: check.number(0) };
-const exportOptions = { ...openOptions, overwrite: check.boolean };
+const limitOptions = { ...answerOptions, limit: check.integer(0) };
+const suspectOptions = { ...answerOptions, limit: check.integer(0), base: snapshotOption, minSize: check.number(0) };
+const exportOptions = { ...answerOptions, overwrite: check.boolean };
 const queryOptions = {
   ...pageOptions,
   className: check.string,
@@ -83,7 +84,7 @@ class Snapshot {
   }
 
   async nativeContexts(options) {
-    return runTask(check.options(options, openOptions), (task) => this.#file.nativeContexts(task));
+    return runTask(check.options(options, answerOptions), (task) => this.#file.nativeContexts(task));
   }
 
   async instances(key, options) {
@@ -128,7 +129,7 @@ class Snapshot {
   }
 
   async offHeap(options) {
-    return runTask(check.options(options, openOptions), (task) => this.#file.offHeap(task));
+    return runTask(check.options(options, answerOptions), (task) => this.#file.offHeap(task));
   }
 
   async duplicateStrings(options) {
@@ -137,12 +138,12 @@ class Snapshot {
   }
 
   async timeline(options) {
-    return runTask(check.options(options, openOptions), (task) => this.#file.timeline(task));
+    return runTask(check.options(options, answerOptions), (task) => this.#file.timeline(task));
   }
 
   async allocationStack(id, options) {
     nodeId('id', id);
-    return runTask(check.options(options, openOptions), (task) => this.#file.allocationStack(id, task));
+    return runTask(check.options(options, answerOptions), (task) => this.#file.allocationStack(id, task));
   }
 
   async allocationSites(options) {
@@ -156,7 +157,7 @@ class Snapshot {
   }
 
   async columns(options) {
-    return runTask(check.options(options, openOptions), (task) => this.#file.columns(task));
+    return runTask(check.options(options, answerOptions), (task) => this.#file.columns(task));
   }
 
   async export(directory, options) {
@@ -177,15 +178,15 @@ if (Symbol.dispose) {
 
 async function openSnapshot(source, options) {
   if (isStream(source)) {
-    const { maxMemory, ...rest } = check.options(options, openOptions);
-    const file = await readStream(source, rest, (input, task) => native().openHeapInput(input, maxMemory, task));
+    const { maxMemory, threads, ...rest } = check.options(options, openOptions);
+    const file = await readStream(source, rest, (input, task) => native().openHeapInput(input, maxMemory, threads, task));
     return new Snapshot(file, typeof source.path === 'string' ? path.resolve(source.path) : '-');
   }
   check.path('file', source);
-  const { maxMemory, ...rest } = check.options(options, openOptions);
+  const { maxMemory, threads, ...rest } = check.options(options, openOptions);
   const name = path.resolve(source);
   await captured(name, rest.signal);
-  return new Snapshot(await runTask(rest, (task) => native().openHeapFile(name, maxMemory, task)), name);
+  return new Snapshot(await runTask(rest, (task) => native().openHeapFile(name, maxMemory, threads, task)), name);
 }
 
 // Calls `body` with a Snapshot for each of `sides`, [name, value]: those that are not opened yet are opened, and closed at the end.

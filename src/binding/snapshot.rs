@@ -59,10 +59,11 @@ pub fn open_heap_file<'env>(
     env: &'env Env,
     file: String,
     max_memory: Option<f64>,
+    threads: Option<u32>,
     task: &Task,
 ) -> napi::Result<Object<'env>> {
     task::run(env, "openHeapFile", task, move |progress| {
-        let options = read_options(max_memory);
+        let options = read_options(max_memory, threads);
         let heap = Heap::open(Path::new(&file), &options, progress);
         os::trim(); // computing takes more than what is left of it
         Ok(Opened(Arc::new(heap?)))
@@ -392,13 +393,13 @@ impl ToNapiValue for Opened {
 }
 
 /// Called where reading begins, on its own thread: it looks at the machine.
-pub(super) fn read_options(max_memory: Option<f64>) -> ReadOptions {
-    let cores = thread::available_parallelism().map_or(1, usize::from);
+pub(super) fn read_options(max_memory: Option<f64>, threads: Option<u32>) -> ReadOptions {
+    // One core is left to JavaScript, and more than some readers wait for the one who cuts the text.
+    let some = || thread::available_parallelism().map_or(1, |cores| (usize::from(cores) - 1).clamp(1, 4));
     ReadOptions {
         max_memory: max_memory.map(|bytes| bytes as u64).or_else(free_memory),
         beside_each_node: BYTES_PER_NODE,
-        // One core is left to JavaScript, and more than some readers wait for the one who cuts the text.
-        threads: cores.saturating_sub(1).clamp(1, 4),
+        threads: threads.map_or_else(some, |threads| threads as usize),
     }
 }
 

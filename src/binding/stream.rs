@@ -104,11 +104,12 @@ pub fn open_heap_input<'env>(
     env: &'env Env,
     input: &HeapInput,
     max_memory: Option<f64>,
+    threads: Option<u32>,
     task: &Task,
 ) -> napi::Result<Object<'env>> {
     let pipe = input.pipe.clone();
     task::run(env, "openHeapInput", task, move |progress| {
-        let options = read_options(max_memory);
+        let options = read_options(max_memory, threads);
         let reader = PipeReader { pipe, progress: progress.clone(), piece: vec![], taken: 0 };
         let heap = Snapshot::from_reader(reader, &options, progress).and_then(|s| Heap::from_snapshot(s, progress));
         os::trim();

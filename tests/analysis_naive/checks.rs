@@ -17,7 +17,9 @@ use crate::{
 };
 
 fn open(model: &Model) -> Heap {
-    let snapshot = Snapshot::from_bytes(model.json().as_bytes(), &ReadOptions::default(), &Progress::default());
+    // As many with one thread as with two.
+    let options = ReadOptions { threads: 1 + model.nodes.len() % 2, ..ReadOptions::default() };
+    let snapshot = Snapshot::from_bytes(model.json().as_bytes(), &options, &Progress::default());
     Heap::from_snapshot(snapshot.unwrap(), &Progress::default()).unwrap()
 }
 

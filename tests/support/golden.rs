@@ -61,7 +61,8 @@ pub(crate) fn golden(prefix: &str) -> Vec<PathBuf> {
 }
 
 pub(crate) fn open(file: &Path) -> Heap {
-    Heap::open(file, &ReadOptions::default(), &Progress::default()).unwrap()
+    let options = ReadOptions { threads: 2, ..ReadOptions::default() };
+    Heap::open(file, &options, &Progress::default()).unwrap()
 }
 
 /// What DevTools says of a snapshot, in the file of this kind beside it, if there is one.
