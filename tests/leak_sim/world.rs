@@ -69,6 +69,8 @@ pub(crate) struct Run {
     pub(crate) asked: u32,
     /// Full collections in all.
     pub(crate) full: u32,
+    /// What a false alarm was about.
+    pub(crate) cause: Option<&'static str>,
     /// When memwatch's rule would have cried: five full collections in a row, each with more left than the one before.
     pub(crate) memwatch: Option<f64>,
 }
@@ -212,21 +214,37 @@ impl Healthy {
         // Noise that forgets itself after `memory` seconds.
         let keep = (-step / self.memory).exp();
         self.drift = self.drift * keep + random.normal() * self.noise * (1.0 - keep * keep).sqrt();
+        let flight = self.flight * random.unit() * random.unit();
+        self.base * (1.0 + self.drift + flight + self.parts(at).iter().map(|(_, size)| size).sum::<f64>())
+    }
+
+    /// What a size is made of beside the base and noise, by name, as shares of the base.
+    pub(crate) fn parts(&self, at: f64) -> [(&'static str, f64); 6] {
         let turn = std::f64::consts::TAU;
-        let mut size = 1.0 + self.season.0 * (turn * (at / self.day + self.season.1)).sin();
+        let season = self.season.0 * (turn * (at / self.day + self.season.1)).sin();
         // The last two days of seven are quieter; getting there and back takes some hours.
         let weekday = (at / self.day + self.season.1 * 7.0) % 7.0;
         let weekend = ((weekday - 5.0) / 0.15).clamp(0.0, 1.0) * ((7.0 - weekday) / 0.15).clamp(0.0, 1.0);
-        size -= self.week * weekend;
-        size += self.drift;
-        size += self.flight * random.unit() * random.unit();
         let (amount, from, time, evenly) = self.cache;
         let filled = ((at - from) / time).max(0.0);
-        size += amount * if evenly { filled.min(1.0) } else { 1.0 - (-3.0 * filled).exp() };
+        let cache = amount * if evenly { filled.min(1.0) } else { 1.0 - (-3.0 * filled).exp() };
         let (amount, period, share) = self.batch;
         let phase = at / period % 1.0;
-        size += amount * if phase < share { phase / share } else { 0.0 };
-        size -= self.warm_up.0 * (-at / self.warm_up.1).exp();
-        self.steps.iter().fold(size * self.base, |sum, &(when, by)| if at > when { sum + by } else { sum })
+        let batch = amount * if phase < share { phase / share } else { 0.0 };
+        let steps = self.steps.iter().filter(|&&(when, _)| at > when).map(|&(_, by)| by / self.base).sum();
+        [
+            ("season", season),
+            ("week", -self.week * weekend),
+            (if evenly { "cache that fills evenly" } else { "cache that fills ever more slowly" }, cache),
+            ("batch", batch),
+            ("warm-up", -self.warm_up.0 * (-at / self.warm_up.1).exp()),
+            ("steps", steps),
+        ]
+    }
+
+    /// Which part rose most between two moments; noise when none did.
+    pub(crate) fn cause(&self, from: f64, to: f64) -> &'static str {
+        let rises = self.parts(from).into_iter().zip(self.parts(to)).map(|((name, a), (_, b))| (name, b - a));
+        rises.filter(|&(_, rise)| rise > self.noise).max_by(|a, b| a.1.total_cmp(&b.1)).map_or("noise", |(name, _)| name)
     }
 }
