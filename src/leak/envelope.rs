@@ -1,4 +1,5 @@
-//! The least that a size has been in each slice of time: what stays when the moment's work is taken away.
+//! The least that a size has been in each slice of time: what stays when the moment's work is taken away. And its mean, which
+//! noise that has no outliers moves less.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -13,6 +14,8 @@ pub struct Point {
     pub size: f64,
     /// Observations in the slice.
     pub count: u32,
+    /// Their mean: seconds, bytes.
+    pub mean: (f64, f64),
 }
 
 /// The points of a window, one for each slice. Its memory is fixed: what leaves the window is forgotten.
@@ -37,12 +40,14 @@ impl Envelope {
         match self.points.back_mut() {
             Some((last, point)) if *last >= slice => {
                 let count = point.count.saturating_add(1);
+                let share = 1.0 / f64::from(count);
+                let mean = (point.mean.0 + (at - point.mean.0) * share, point.mean.1 + (size - point.mean.1) * share);
                 if size < point.size {
-                    *point = Point { at, work, size, count };
+                    *point = Point { at, work, size, count, mean };
                 }
-                point.count = count;
+                (point.count, point.mean) = (count, mean);
             }
-            _ => self.points.push_back((slice, Point { at, work, size, count: 1 })),
+            _ => self.points.push_back((slice, Point { at, work, size, count: 1, mean: (at, size) })),
         }
         while self.points.front().is_some_and(|(first, _)| first + SLICES as u64 <= slice) {
             self.points.pop_front();
@@ -77,6 +82,8 @@ mod tests {
         }
         let sizes: Vec<_> = e.points().map(|p| (p.at, p.size, p.count)).collect();
         assert_eq!(sizes, [(0.5, 3.0, 3), (1.0, 7.0, 1)]);
+        let (at, size) = e.points().next().unwrap().mean;
+        assert!((at - 0.5).abs() < 1e-12 && (size - 17.0 / 3.0).abs() < 1e-12);
         assert_eq!((e.least(), e.newest()), (Some(3.0), Some(7.0)));
         for i in 0..1000 {
             e.push(2.0 + f64::from(i) * 0.1, 0.0, 50.0);

@@ -8,6 +8,7 @@
 //!
 //! Windows differ by [`Sensitivity`]; each is judged by itself, for the heap and for memory outside of it.
 
+mod curve;
 pub mod envelope;
 mod observation;
 mod policy;

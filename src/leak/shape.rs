@@ -1,6 +1,7 @@
 //! What the points of a window look like: a leak grows through the whole of it, at a pace that does not die away.
 
 use super::{
+    curve,
     envelope::{Envelope, Point},
     trend::{Trend, median},
 };
@@ -57,6 +58,8 @@ pub struct Demand {
     pub rise: f64,
     /// The most that [`Assessment::spread`] may be.
     pub spread: f64,
+    /// The most that the means of the slices may bend: see [`curve::bend`].
+    pub bend: f64,
 }
 
 /// See [`Demand::parts`].
@@ -104,6 +107,7 @@ impl Assessment {
         if last.at - first.at >= demand.span && points.len() >= demand.points {
             assessment.shape = match shape(&points, &assessment.trend, demand) {
                 Shape::Growing if assessment.spread > demand.spread => Shape::Flat,
+                Shape::Growing if demand.bend.is_finite() && !straight(&points, demand.bend) => Shape::Wave,
                 shape => shape,
             };
         }
@@ -133,6 +137,11 @@ fn shape(points: &[Point], trend: &Trend, demand: Demand) -> Shape {
         return Shape::Step;
     }
     Shape::Growing
+}
+
+fn straight(points: &[Point], most: f64) -> bool {
+    let means: Vec<(f64, f64)> = points.iter().map(|p| p.mean).collect();
+    curve::bend(&means).is_some_and(|bend| bend < most)
 }
 
 /// The least size in each of `count` equal parts of the span; `None` when one of them is empty.
@@ -165,7 +174,8 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
-    const DEMAND: Demand = Demand { span: 80.0, points: 8, z: 3.0, parts: 6, rise: 0.1, spread: 0.2 };
+    const DEMAND: Demand =
+        Demand { span: 80.0, points: 8, z: 3.0, parts: 6, rise: 0.1, spread: 0.2, bend: f64::INFINITY };
 
     fn look(size: impl Fn(f64) -> f64) -> Shape {
         let mut envelope = Envelope::new(Duration::from_secs(96));

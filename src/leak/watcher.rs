@@ -94,6 +94,9 @@ impl Watcher {
                 };
                 return now - base >= CURIOUS_OF_SHARE * self.watch.needed(base, limit, min_growth);
             }
+            if self.growing && self.watch.insists() {
+                return true;
+            }
             // Against what lived at last: each further bit of growth wants to be known.
             let Some(last) = lives.newest() else { return true };
             now - last >= CURIOUS * min_growth
@@ -112,7 +115,7 @@ impl Watcher {
                 let told = self.suspected.replace(at).is_some();
                 return Finding::Leak { place, growth: late, told };
             }
-            let early = Assessment::of(lives, self.watch.early_demand());
+            let early = Assessment::of(lives, self.watch.early);
             self.growing |= early.is_some_and(|a| a.trend.slope > 0.0 && a.trend.z >= GROWING);
             if let Some(early) = early.filter(|a| counts(a, (a.to - a.from) / self.watch.window.as_secs_f64())) {
                 suspicion.get_or_insert((place, early));

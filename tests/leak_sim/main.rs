@@ -117,9 +117,10 @@ fn false_alarms(runs: &[Run], what: &str, hours: f64) -> usize {
 
 #[test]
 fn healthy_servers_at_medium() {
-    let runs = all(series(600), |seed| healthy(Sensitivity::Medium, seed, 24.0 * HOUR, 2.0, 0.33, server));
+    // 30,000 hours, in which one false alarm is allowed.
+    let runs = all(series(625), |seed| healthy(Sensitivity::Medium, seed, 24.0 * HOUR, 2.0, 0.33, server));
     let alarms = false_alarms(&runs, "medium", 48.0);
-    assert!(alarms * 30_000 <= 8 * runs.len() * 48, "{alarms}");
+    assert!(alarms * 30_000 <= runs.len() * 48, "{alarms}");
 }
 
 #[test]
@@ -180,7 +181,7 @@ fn one_percent_an_hour_is_found_within_a_day_at_medium() {
         let base = random.log(50.0 * MB, 800.0 * MB);
         (base, base * 0.01 / HOUR, server(random, base))
     });
-    assert!(recall(&runs, "medium, 1 % an hour") >= 0.98);
+    assert!(recall(&runs, "medium, 1 % an hour") >= 0.99);
 }
 
 #[test]

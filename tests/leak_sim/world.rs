@@ -245,6 +245,9 @@ impl Healthy {
     /// Which part rose most between two moments; noise when none did.
     pub(crate) fn cause(&self, from: f64, to: f64) -> &'static str {
         let rises = self.parts(from).into_iter().zip(self.parts(to)).map(|((name, a), (_, b))| (name, b - a));
-        rises.filter(|&(_, rise)| rise > self.noise).max_by(|a, b| a.1.total_cmp(&b.1)).map_or("noise", |(name, _)| name)
+        rises
+            .filter(|&(_, rise)| rise > self.noise)
+            .max_by(|a, b| a.1.total_cmp(&b.1))
+            .map_or("noise", |(name, _)| name)
     }
 }
