@@ -58,7 +58,7 @@ pub struct Demand {
     pub rise: f64,
     /// The most that [`Assessment::spread`] may be.
     pub spread: f64,
-    /// The most that the means of the slices may bend: see [`curve::bend`].
+    /// The most that the means of the slices may bend: see `curve::bend`.
     pub bend: f64,
 }
 
