@@ -12,7 +12,7 @@ import { mkdirSync, statSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { root } from '../scripts/ensure.mjs';
 import { binaries, time } from './binaries.mjs';
-import { devtools, memlab, peers, versions } from './peers.mjs';
+import { memlab, openInDevTools, peers, polyfill, versions } from './peers.mjs';
 import { measure, median, ratio } from './tools.mjs';
 
 const MB = Number(process.env.HEAPRS_BENCH_MB || 100);
@@ -35,26 +35,9 @@ const programs = {
   'heaprs, a core less': heaprs('{}'),
   devtools: `
     (async () => {
-      const { HeapSnapshotLoader, SecondaryInitManager } = await import(${JSON.stringify(devtools)});
-      const { Worker, isMainThread } = require('node:worker_threads');
-      const fs = require('node:fs');
-      console.warn = () => {};
+      ${openInDevTools}
       const start = performance.now();
-      const loader = new HeapSnapshotLoader({ sendEvent() {} });
-      const decoder = new TextDecoder();
-      const fd = fs.openSync(process.argv[1], 'r');
-      const buffer = Buffer.allocUnsafe(10_000_000);
-      for (let n; (n = fs.readSync(fd, buffer, 0, buffer.length, null)); ) {
-        loader.write(decoder.decode(buffer.subarray(0, n), { stream: true }));
-        await new Promise((r) => setImmediate(r));
-      }
-      loader.close();
-      await loader.parsingComplete;
-      // The second half of the work runs on a second thread, as in DevTools.
-      const { port1, port2 } = new MessageChannel();
-      const second = new Worker("if (!Promise.withResolvers) Promise.withResolvers = function () { let resolve, reject; const promise = new Promise((a, b) => { resolve = a; reject = b; }); return { promise, resolve, reject }; }; import(" + ${JSON.stringify(JSON.stringify(devtools))} + ").then((m) => new m.SecondaryInitManager(require('node:worker_threads').workerData))",
-        { eval: true, workerData: port2, transferList: [port2], resourceLimits: { maxOldGenerationSizeMb: 16000 } });
-      const snapshot = await loader.buildSnapshot(port1);
+      const snapshot = await open(process.argv[1]);
       const classes = Object.keys(snapshot.aggregatesWithFilter({ minNodeId: undefined, maxNodeId: undefined, allocationNodeId: undefined, filterName: undefined })).length;
       ${DONE}
       process.exit(0);
@@ -78,8 +61,6 @@ const programs = {
       process.exit(0);
     })();`
 };
-
-const polyfill = `if (!Promise.withResolvers) Promise.withResolvers = function () { let resolve, reject; const promise = new Promise((a, b) => { resolve = a; reject = b; }); return { promise, resolve, reject }; };`;
 
 export default async function analysis() {
   const wanted = ['heaprs', 'heaprs, a core less', ...(process.env.HEAPRS_BENCH_PEERS ?? 'devtools,memlab').split(',').filter(Boolean)];

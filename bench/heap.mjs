@@ -1,5 +1,5 @@
-// A real heap, written by V8. `node bench/heap.mjs FILE MB|strings|typescript`: a chosen size of what servers hold and one long list; 650 MB, most of
-// it text; the TypeScript compiler after it has checked itself (with --stack-size=3900, in Node.js 24: 20 had not written it after 10 minutes).
+// A real heap, written by V8. `node bench/heap.mjs FILE MB|strings|typescript [LATER]`: a chosen size of what servers hold and one long list (and a
+// second file of the same process, after a twentieth of the sessions has been replaced and as many have come); 650 MB, most of it text; the TypeScript compiler after it has checked itself (with --stack-size=3900, in Node.js 24: 20 had not written it after 10 minutes).
 // About 500 bytes of V8's memory go into a node while it is written: 2 GB for a file of 500 MB.
 
 import { createHash } from 'node:crypto';
@@ -7,7 +7,7 @@ import { statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import v8 from 'node:v8';
 
-const [file, kind] = process.argv.slice(2);
+const [file, kind, later] = process.argv.slice(2);
 
 class Address { constructor(i) { this.street = `street ${i % 997}`; this.zip = i; } }
 class User { constructor(i) { this.id = i; this.name = `user ${i}`; this.address = new Address(i); this.tags = [i % 3, i % 5, `tag ${i % 50}`]; } }
@@ -28,6 +28,16 @@ const kinds = { strings, typescript };
 
 globalThis.held = kinds[kind] ? await kinds[kind]() : application(Number(kind));
 v8.writeHeapSnapshot(file);
+if (later) {
+  const { sessions } = globalThis.held;
+  const some = Math.floor(sessions.size / 20);
+  for (const token of [...sessions.keys()].slice(0, some)) sessions.delete(token);
+  for (let i = 0; i < 2 * some; i++) {
+    const session = new Session(1e9 + i);
+    sessions.set(session.token, session);
+  }
+  v8.writeHeapSnapshot(later);
+}
 console.log(JSON.stringify({ bytes: statSync(file).size }));
 
 // A session makes about 1.9 KB of snapshot, a list item about 84 bytes; Node's own heap 5 MB.

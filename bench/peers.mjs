@@ -49,7 +49,35 @@ async function bundleDevTools() {
   });
 }
 
-/** The module that a measured program imports. */
-export const devtools = pathToFileURL(join(directory, 'devtools.mjs')).href;
+const devtools = JSON.stringify(pathToFileURL(join(directory, 'devtools.mjs')).href);
+
+/** What Node.js 20 lacks of what the peers call. */
+export const polyfill = `if (!Promise.withResolvers) Promise.withResolvers = function () { let resolve, reject; const promise = new Promise((a, b) => { resolve = a; reject = b; }); return { promise, resolve, reject }; };`;
+
+// DevTools does the second half of the work on a second thread.
+const second = `${polyfill} import(${devtools}).then((m) => new m.SecondaryInitManager(require('node:worker_threads').workerData))`;
+
+/** Code of an async function that defines `open(file)`: a snapshot in DevTools' own worker, as DevTools opens it. */
+export const openInDevTools = `
+  const { HeapSnapshotLoader } = await import(${devtools});
+  const { Worker } = require('node:worker_threads');
+  const fs = require('node:fs');
+  console.warn = () => {};
+  const open = async (file) => {
+    const loader = new HeapSnapshotLoader({ sendEvent() {} });
+    const decoder = new TextDecoder();
+    const fd = fs.openSync(file, 'r');
+    const buffer = Buffer.allocUnsafe(10_000_000);
+    for (let n; (n = fs.readSync(fd, buffer, 0, buffer.length, null)); ) {
+      loader.write(decoder.decode(buffer.subarray(0, n), { stream: true }));
+      await new Promise((r) => setImmediate(r));
+    }
+    loader.close();
+    await loader.parsingComplete;
+    const { port1, port2 } = new MessageChannel();
+    new Worker(${JSON.stringify(second)}, { eval: true, workerData: port2, transferList: [port2], resourceLimits: { maxOldGenerationSizeMb: 16000 } });
+    return loader.buildSnapshot(port1);
+  };`;
+
 export const memlab = join(directory, 'node_modules/@memlab/heap-analysis');
 export const versions = Object.fromEntries(PACKAGES.map((p) => [p.slice(0, p.lastIndexOf('@')), p.slice(p.lastIndexOf('@') + 1)]));

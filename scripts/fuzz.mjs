@@ -1,7 +1,7 @@
 // `npm run fuzz [-- MINUTES [TARGET]]`: the property tests of the Rust core on ever new random input: snapshots of random shape and layout,
 // cut, flipped and lying ones, random heaps against the plain reference. Default 10 minutes. A failure prints the seed that repeats it.
 //
-// With a target of `fuzz/` (reader, pipeline): libFuzzer, which looks for input that reaches new code, under AddressSanitizer. Needs
+// With a target of `fuzz/` (reader, pipeline, redact): libFuzzer, which looks for input that reaches new code, under AddressSanitizer. Needs
 // cargo-fuzz and a nightly toolchain. What it finds is kept in fuzz/corpus, a failure in fuzz/artifacts.
 
 import { mkdirSync } from 'node:fs';
@@ -9,7 +9,8 @@ import { join } from 'node:path';
 import { main, root, run } from './ensure.mjs';
 
 const CASES = 2000;
-const TARGETS = ['reader', 'pipeline'];
+// Each with the folder of its first inputs.
+const TARGETS = { reader: 'reader', pipeline: 'pipeline', redact: 'reader' };
 
 await main(() => {
   const minutes = Number(process.argv[2] ?? 10);
@@ -28,8 +29,8 @@ await main(() => {
 });
 
 function libFuzzer(target, minutes) {
-  if (!TARGETS.includes(target)) throw new Error(`there is no target "${target}"; there are ${TARGETS.join(', ')}`);
-  const [corpus, seeds] = ['corpus', 'seeds'].map((name) => join(root, 'fuzz', name, target));
+  if (!(target in TARGETS)) throw new Error(`there is no target "${target}"; there are ${Object.keys(TARGETS).join(', ')}`);
+  const [corpus, seeds] = [join(root, 'fuzz/corpus', target), join(root, 'fuzz/seeds', TARGETS[target])];
   mkdirSync(corpus, { recursive: true });
   const limits = [`-max_total_time=${Math.ceil(minutes * 60)}`, '-max_len=20000', '-timeout=60'];
   // Threads that end as the process does are no leak.
