@@ -48,7 +48,7 @@ pub(crate) fn infer(snapshot: &Snapshot, progress: &Progress) -> Result<Vec<Defi
     let [object, proto] = ["Object", "__proto__"].map(|name| snapshot.strings().spelled(name));
     let mut shapes = Shapes { snapshot, proto, lengths: Column::new(), shape: Vec::new(), unnamed: 0 };
     let mut plain = 0u64;
-    let mut seen: Vec<u32> = Vec::new();
+    let mut seen: Vec<u16> = Vec::new();
     for node in from..snapshot.node_count() {
         steps.one()?;
         if is_object(snapshot, &object, node) {
@@ -69,7 +69,8 @@ pub(crate) fn infer(snapshot: &Snapshot, progress: &Progress) -> Result<Vec<Defi
         if !is_object(snapshot, &object, node) || !shapes.read(node, &steps)? {
             continue;
         }
-        if !common(u64::from(seen[shapes.slot(seen.len())])) {
+        let count = seen[shapes.slot(seen.len())];
+        if count < u16::MAX && !common(u64::from(count)) {
             continue;
         }
         match index.get(&shapes.shape) {

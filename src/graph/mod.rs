@@ -79,21 +79,28 @@ impl Graph {
     ) -> Result<Computed<T>> {
         let (nodes, edges) = (u64::from(snapshot.node_count()), u64::from(snapshot.edge_count()));
         snapshot.allow(nodes * BYTES_PER_NODE + edges / 8, "computing who retains whom")?;
-        let states = DomStates::compute(snapshot, progress)?;
-        let weak_maps = WeakMapNames::find(snapshot, progress)?;
         let threads = snapshot.threads();
-        let (tree, (self_size, beside, distance, ids)) = both(
+        let (page_owned, (states, weak_maps, self_size)) = both(
+            threads,
+            progress,
+            |progress| flags::page_owned(snapshot, progress),
+            |progress| {
+                let states = DomStates::compute(snapshot, progress)?;
+                let weak_maps = WeakMapNames::find(snapshot, progress)?;
+                let self_size = shallow::self_sizes(snapshot, &states, progress)?;
+                Ok((states, weak_maps, self_size))
+            },
+        )?;
+        let (tree, (beside, distance, ids)) = both(
             threads,
             progress,
             |progress| {
-                let page_owned = flags::page_owned(snapshot, progress)?;
                 DominatorTree::compute(snapshot, essential::Rules::new(snapshot, &weak_maps, page_owned)?, progress)
             },
             |progress| {
-                let self_size = shallow::self_sizes(snapshot, &states, progress)?;
                 let beside = beside(&states, progress)?;
                 let distance = distances::compute(snapshot, &weak_maps, progress)?;
-                Ok((self_size, beside, distance, IdIndex::build(snapshot, progress)?))
+                Ok((beside, distance, IdIndex::build(snapshot, progress)?))
             },
         )?;
         drop(weak_maps);

@@ -1,6 +1,6 @@
 //! The string table, and how JSON's string literals become it.
 
-use super::{JsStr, budget::Budget, pages::Column, records::Bytes, text::Text};
+use super::{JsStr, budget::Budget, narrow::Narrow, pages::Column, records::Bytes, text::Text};
 use crate::error::{Code, Error, Result};
 
 const WHAT: &str = "the strings";
@@ -9,9 +9,14 @@ const WHAT: &str = "the strings";
 #[derive(Default)]
 pub struct Strings {
     bytes: Column<u8>,
-    /// End of each string in `bytes`.
-    ends: Column<u64>,
+    /// Their lengths in bytes.
+    lengths: Narrow,
+    /// Where each [`STRIDE`]th begins in `bytes`.
+    starts: Column<u64>,
 }
+
+/// From one string whose place is known to the next such.
+const STRIDE: u32 = 16;
 
 /// The string indices of one text (a table may have it more than once): for loops that ask of every node whether it has that name, without
 /// a look at the strings themselves.
@@ -31,17 +36,18 @@ impl Spelled {
 impl Strings {
     /// How many strings.
     pub fn len(&self) -> usize {
-        self.ends.len()
+        self.lengths.len()
     }
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.ends.is_empty()
+        self.len() == 0
     }
     /// The string at an index; indices are checked when the file is read.
     pub fn get(&self, index: u32) -> JsStr<'_> {
-        let i = index as usize;
-        let start = if i == 0 { 0 } else { self.ends[i - 1] };
-        JsStr(&self.bytes[start as usize..self.ends[i] as usize])
+        let near = index / STRIDE;
+        let before = (near * STRIDE..index).map(|index| self.lengths.get(index) as usize).sum::<usize>();
+        let start = self.starts[near as usize] as usize + before;
+        JsStr(&self.bytes[start..start + self.lengths.get(index) as usize])
     }
     /// All strings, in the order of the table.
     pub fn iter(&self) -> impl Iterator<Item = JsStr<'_>> {
@@ -51,15 +57,16 @@ impl Strings {
     /// Where the table has `text`.
     pub(crate) fn spelled(&self, text: &str) -> Spelled {
         let mut start = 0;
-        let mut found = (0u32..).zip(&self.ends[..]).filter_map(|(index, &end)| {
-            let range = std::mem::replace(&mut start, end) as usize..end as usize;
-            (range.len() == text.len() && &self.bytes[range] == text.as_bytes()).then_some(index)
+        let mut found = (0..self.len() as u32).filter(|&index| {
+            let range = start..start + self.lengths.get(index) as usize;
+            start = range.end;
+            range.len() == text.len() && &self.bytes[range] == text.as_bytes()
         });
         Spelled { first: found.next(), more: found.collect() }
     }
 
     pub(super) fn memory(&self) -> u64 {
-        self.bytes.memory() + self.ends.memory()
+        self.bytes.memory() + self.lengths.memory() + self.starts.memory()
     }
 
     /// Reads the array of strings, from `[` to `]`.
@@ -75,12 +82,19 @@ impl Strings {
             text.advance(1);
             return Ok(strings);
         }
+        let mut lengths = Column::new();
         loop {
             text.expect(b'"')?;
+            let start = strings.bytes.len();
+            if lengths.len() % STRIDE as usize == 0 {
+                budget.grow(&mut strings.starts, 1, WHAT)?;
+                strings.starts.push(start as u64)?;
+            }
             strings.literal(text, budget)?;
-            budget.grow(&mut strings.ends, 1, WHAT)?;
-            strings.ends.push(strings.bytes.len() as u64)?;
-            if strings.ends.len() >= u32::MAX as usize {
+            budget.grow(&mut lengths, 1, WHAT)?;
+            let length = u32::try_from(strings.bytes.len() - start);
+            lengths.push(length.map_err(|_| text.error(Code::Corrupt, "a string is longer than 4 GB"))?)?;
+            if lengths.len() >= u32::MAX as usize {
                 return Err(text.error(Code::Corrupt, "there are more strings than 32 bits can count"));
             }
             match text.token()? {
@@ -91,7 +105,8 @@ impl Strings {
         }
         text.advance(1);
         budget.shrink(&mut strings.bytes);
-        budget.shrink(&mut strings.ends);
+        budget.shrink(&mut strings.starts);
+        strings.lengths = Narrow::of(lengths)?;
         Ok(strings)
     }
 
