@@ -9,6 +9,7 @@ const node = {
   MessageChannel: 'readonly',
   URL: 'readonly',
   clearInterval: 'readonly',
+  clearImmediate: 'readonly',
   clearTimeout: 'readonly',
   console: 'readonly',
   fetch: 'readonly',

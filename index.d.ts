@@ -385,7 +385,9 @@ export interface LeakDetectorOptions {
    * nameless files in the temporary directory that are gone when the process is. Costs: two pauses as of any fork capture (about 10 ms each for a small heap),
    * and CPU time of the children, at most a twentieth of the time. `'high'` takes the first capture a second after the start.
    *
-   * Where it can't be forked: the sampling heap profiler, from the suspicion on; else numbers alone. `diagnosis` says which, and why.
+   * Where it can't be forked, or the system refuses to: the sampling heap profiler, from the suspicion on; where there is no profile, and for
+   * memory outside of the heap, constructor counts (at the suspicion and at the leak; JavaScript stands still for each, about 0.1 s and 2 µs an
+   * object, and a heap of more than 32 MB is not counted); else numbers alone. `diagnosis` says which, and why.
    *
    * Capture options: how to capture. `{ mode: 'inline' }` or `'auto'` allow V8 to stop the app for the walk. With a `directory` the files are kept and named
    * in `files`; with a `file` the later one.
@@ -459,7 +461,7 @@ export interface LeakReport {
    * How the suspects were found and what that cost: time the JavaScript thread was stopped, CPU time of forked children and the helper process,
    * the most memory one of them had (memory shared with this process counted). `reason`: why it was not better than that.
    */
-  diagnosis: { method: 'fork' | 'inline' | 'sampling' | 'none'; reason?: string; pauseMs: number; childCpuMs: number; peakBytes: number }
+  diagnosis: { method: 'fork' | 'inline' | 'sampling' | 'counts' | 'none'; reason?: string; pauseMs: number; childCpuMs: number; peakBytes: number }
   /** The captures, when `diagnose` asks to keep them. */
   files: string[]
 }
@@ -467,9 +469,9 @@ export interface LeakReport {
 export interface LeakSuspect {
   /** Class of what accumulates; `(sampled)` where only a profile was possible. */
   className: string
-  /** Between the two captures: how many more of them the holder holds, or (sampling) how many samples are alive. */
+  /** Between the two captures or counts: how many more of them the holder holds, or there are; (sampling) how many samples are alive. */
   countDelta: number
-  /** Bytes by which the class has grown by itself. */
+  /** Bytes by which the class has grown by itself; of counts, an estimate from below. */
   sizeDelta: number
   /** Bytes by which what the holder retains has grown, off-heap memory included. */
   retainedDelta: number
@@ -481,7 +483,7 @@ export interface LeakSuspect {
   allocationStack?: { function: string; url: string; line: number; column: number }[]
   /** A sentence or two a person can act on. */
   explanation: string
-  /** What kind of holder it is; absent where only a profile was possible. */
+  /** What kind of holder it is; absent where only a profile or counts were possible. */
   kind?: Suspect['kind']
 }
 

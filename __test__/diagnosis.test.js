@@ -91,7 +91,7 @@ test('an allocation stack comes with the first suspect where sampling was asked 
   assert.ok(stack.length > 0 && stack.every((f) => typeof f.function === 'string' && typeof f.url === 'string' && f.line >= 0 && f.column >= 0));
 });
 
-test('where it can’t be forked, the sampling profiler says who allocates; else only the reason is told', async () => {
+test('where it can’t be forked, the sampling profiler says who allocates', async () => {
   const env = { HEAPRS_V8_SYMBOLS: 'off' };
   const wait = 'grow();';
   const sampled = await found(program('{}', wait), { env });
@@ -99,11 +99,75 @@ test('where it can’t be forked, the sampling profiler says who allocates; else
   assert.match(sampled.diagnosis.reason, /captures by fork are not possible here: .*sampling heap profiler/);
   assert.ok(sampled.suspects.some(({ allocationStack }) => allocationStack.some((f) => /addSession|grow|replaceThing/.test(f.function))), JSON.stringify(sampled.suspects));
   assert.ok(sampled.suspects.every((s) => s.explanation && s.holder && s.sizeDelta > 0));
-  const without = await found(program('{ samplingInterval: false }', wait), { env });
-  assert.deepStrictEqual([without.suspects, without.diagnosis.method], [[], 'none']);
-  assert.match(without.diagnosis.reason, /captures by fork are not possible here/);
   const off = await found(program('{ diagnose: false }'));
   assert.deepStrictEqual([off.suspects, off.diagnosis.reason], [[], 'diagnose is false']);
+});
+
+// The first count comes with the turn of the loop after the suspicion.
+const turns = 'await new Promise(setImmediate); await new Promise(setImmediate);';
+
+test('without a profile, objects are counted by class, and named with the collection that has got them', async () => {
+  const { suspects, diagnosis } = await found(program('{ samplingInterval: false }', turns), { env: { HEAPRS_V8_SYMBOLS: 'off' } });
+  assert.strictEqual(diagnosis.method, 'counts');
+  assert.match(diagnosis.reason, /captures by fork are not possible here: .*; so the suspects are the classes of which there are more objects/);
+  assert.ok(diagnosis.pauseMs > 0);
+  const of = (name) => suspects.find(({ className }) => className === name) ?? assert.fail(JSON.stringify(suspects));
+  const [session, listener, buffer] = [of('Object'), of('Function'), of('ArrayBuffer')];
+  assert.strictEqual(session.holder, 'global.sessions (Map)');
+  assert.ok(session.countDelta >= 15_000 && session.countDelta < 16_000 && session.sizeDelta > 15_000 * 24, JSON.stringify(session));
+  assert.match(session.explanation, /^There are 15,\d+ more objects of class Object .* global\.sessions \(Map\) has got 15,000 more entries of them: remove what/);
+  assert.ok(listener.countDelta >= 20_000 && listener.countDelta < 21_000, JSON.stringify(listener));
+  assert.ok(buffer.countDelta >= 40 && buffer.sizeDelta >= 4e6 && buffer.holder === 'global.buffers (Array)', JSON.stringify(buffer));
+});
+
+test('memory outside of the heap is counted rather than sampled, in a worker thread as well', async () => {
+  const code = program('{}', turns).replaceAll('start: now', "place: 'off-heap', start: now");
+  const inWorker = `new (require('node:worker_threads').Worker)(${JSON.stringify(`const heaprs = require(${JSON.stringify(root)});${code}`)}, { eval: true });`;
+  for (const each of [code, inWorker]) {
+    const { suspects, diagnosis } = await found(each, { env: { HEAPRS_V8_SYMBOLS: 'off' } });
+    assert.deepStrictEqual([diagnosis.method, suspects[0].className, suspects[0].holder], ['counts', 'ArrayBuffer', 'global.buffers (Array)']);
+    assert.ok(suspects[0].sizeDelta >= 4e6, JSON.stringify(suspects[0]));
+  }
+});
+
+test('objects are counted without running anything of the program’s', async () => {
+  const { suspects } = await found(`
+    const fatal = () => { throw new Error('the program was asked'); };
+    const traps = new Proxy({}, new Proxy({}, { get: () => fatal }));
+    class Odd {}
+    Object.defineProperty(Odd.prototype, 'constructor', { get: fatal });
+    globalThis.odd = { proxy: traps, under: Object.create(traps), fake: Object.create(Map.prototype), nothing: Object.create(null), get now() { return fatal(); }, of: new Odd() };
+    globalThis.constructor = traps;
+    ${program('{ samplingInterval: false }', turns)}`, { env: { HEAPRS_V8_SYMBOLS: 'off' } });
+  assert.ok(suspects.some(({ holder }) => holder === 'global.sessions (Map)'), JSON.stringify(suspects));
+});
+
+test('a heap too large to be counted leaves the numbers alone, and so does a program without an inspector', async () => {
+  const large = `globalThis.large = Array.from({ length: 1_000_000 }, (_, i) => ({ i }));${program('{ samplingInterval: false }', turns)}`;
+  const [big, without] = await Promise.all([
+    found(large, { env: { HEAPRS_V8_SYMBOLS: 'off' } }),
+    found(`require('node:inspector').Session = class { connect() { throw new Error('not here'); } };${program('{}', turns)}`, { env: { HEAPRS_V8_SYMBOLS: 'off' } })
+  ]);
+  assert.deepStrictEqual([big.suspects, big.diagnosis.method], [[], 'none']);
+  assert.match(big.diagnosis.reason, /captures by fork are not possible here: .*; counting the objects of a heap of \d+ MB would stop the program for too long; so there are the numbers alone/);
+  assert.deepStrictEqual([without.suspects, without.diagnosis.method], [[], 'none']);
+  assert.match(without.diagnosis.reason, /objects can't be counted here: not here; so there are the numbers alone/);
+});
+
+test('a fork that the system refuses leaves the next step of the ladder', { skip }, async (t) => {
+  // Root is above this limit. Everything is loaded before another user may no longer be able to.
+  const nobody = "heaprs.forkSupport(); require('node:inspector'); if (process.getuid() === 0) process.setuid(65534);";
+  const wait = "const refused = new Promise((tell) => require('node:diagnostics_channel').subscribe('heaprs:dump', tell)); await refused; await new Promise((go) => setTimeout(go, 50));";
+  for (const [options, method] of [['{}', 'sampling'], ['{ samplingInterval: false }', 'counts']]) {
+    const code = program(options, wait).replace('const now =', `${nobody} const now =`);
+    const TMPDIR = scratch(t);
+    fs.chmodSync(TMPDIR, 0o777);
+    const { suspects, diagnosis, error } = await found(code, { shell: 'ulimit -u 1', env: { TMPDIR } });
+    assert.deepStrictEqual([diagnosis.method, suspects.length > 0], [method, true], JSON.stringify({ diagnosis, error }));
+    assert.match(error.code, /^ERR_HEAPRS_/);
+    assert.ok(diagnosis.reason.startsWith(error.message), diagnosis.reason);
+    assert.deepStrictEqual(fs.readdirSync(TMPDIR), []);
+  }
 });
 
 test('each further leak is compared with the last capture', { skip }, async (t) => {

@@ -15,6 +15,7 @@ async function takeCapture(diagnose, which, abort) {
   const { file, directory, ...options } = typeof diagnose === 'object' ? diagnose : {};
   const keep = directory !== undefined || (file !== undefined && which === 'current');
   let folder;
+  let captured;
   try {
     if (!keep) folder = fs.mkdtempSync(path.join(os.tmpdir(), '.heaprs-'));
     const named = file !== undefined && which === 'current' ? { file } : { directory };
@@ -22,7 +23,7 @@ async function takeCapture(diagnose, which, abort) {
     const at = performance.now();
     const signals = [options.signal, abort].filter(Boolean);
     const signal = signals.length > 0 ? { signal: AbortSignal.any(signals) } : undefined;
-    const captured = await captureHeapSnapshot({ mode: 'fork', timeoutMs: TIMEOUT_MS, ...options, ...target, ...signal });
+    captured = await captureHeapSnapshot({ mode: 'fork', timeoutMs: TIMEOUT_MS, ...options, ...target, ...signal });
     const fd = fs.openSync(captured.file, 'r');
     const { mode, pauseMs, durationMs, childCpuMs = 0, childPeakBytes = 0 } = captured;
     return { fd, at, mode, pauseMs, durationMs, childCpuMs, childPeakBytes, kept: keep ? captured.file : undefined, closed: false, release };
@@ -30,8 +31,16 @@ async function takeCapture(diagnose, which, abort) {
     return { error };
   } finally {
     // Whoever has it open can still read it; nobody else, and nothing is left of it when this process ends, however that happens.
-    if (folder) fs.rm(folder, { recursive: true, force: true }, () => {});
+    if (folder) remove(folder, captured !== undefined);
   }
+}
+
+// Removing a large file may take a while. Where nothing was captured there is none, and maybe the system gives no more threads: Node would
+// end the process if it could not start those that it removes files with.
+function remove(folder, large) {
+  const options = { recursive: true, force: true };
+  if (large) fs.rm(folder, options, () => {});
+  else fs.rmSync(folder, options);
 }
 
 // A descriptor that is closed twice may be somebody else's the second time.

@@ -1,13 +1,13 @@
 'use strict';
-// The cause of a leak: two captures some growth apart, compared in a process of their own; where that is not possible, what the
-// sampling heap profiler knows; else nothing but the reason why.
+// The cause of a leak: two captures some growth apart, compared in a process of their own; where that is not possible, what the ladder's
+// next steps know.
 
 const v8 = require('node:v8');
 const { forkSupport } = require('../fork.js');
 const { compareInHelper } = require('./helper-process.js');
 const { takeCapture } = require('./captures.js');
 const { costsOf, files, merge, nothing } = require('./findings.js');
-const { Sampling } = require('./sampling.js');
+const { Ladder } = require('./ladder.js');
 
 // The second capture comes when about so much has grown again as the suspicion rests on, and it is not waited for when the leak is
 // confirmed before that. But some growth there has to be.
@@ -32,8 +32,6 @@ const REST = 20;
 const PATIENCE = { answerMs: 150_000, lastMs: 60_000 };
 const PATIENCE_OF_HUNT = { answerMs: 10_000, leastMs: 2000, untilMs: 33_000, lastMs: 5000 };
 const HUNT_MS = 40_000;
-// Sampling that begins with a suspicion, where captures are not possible. V8's own default is 32 KiB.
-const SAMPLING_INTERVAL = 64 * 1024;
 
 const TOO_LATE = 'the heap could not be captured in time';
 const ALONE =
@@ -45,7 +43,7 @@ class Diagnosis {
   #options;
   #patience;
   #started = performance.now();
-  #sampling;
+  #ladder;
   #early; // looks whether the heap grows steeply, while there is a first capture and no suspicion
   #base; // the promise of a capture that a later one may be compared with
   #forgetting; // the timer that lets go of it
@@ -60,21 +58,21 @@ class Diagnosis {
 
   // The detector's `diagnose` (undefined: where it works) and `samplingInterval`; whether it is a `hunt`.
   constructor({ diagnose = true, samplingInterval, hunt = false, patience }) {
-    this.#options = { diagnose, samplingInterval };
+    this.#options = { diagnose };
+    this.#ladder = new Ladder(samplingInterval);
     this.#patience = () => patience ?? (hunt && performance.now() - this.#started < HUNT_MS ? PATIENCE_OF_HUNT : PATIENCE);
     if (hunt && diagnose === true && captures(diagnose).possible) setTimeout(() => this.#beginEarly(), EARLY_MS).unref();
-    if (typeof samplingInterval === 'number') this.#sampling = Sampling.start(samplingInterval);
   }
 
   // At a suspicion, `start` and `end` in milliseconds: begins to look for the cause.
-  begin({ start, end }) {
-    const { diagnose, samplingInterval } = this.#options;
+  begin(verdict) {
+    const { diagnose } = this.#options;
     if (diagnose === false || this.#stopped) return;
     if (captures(diagnose).possible) {
       if (this.#work && performance.now() < this.#restUntil) return;
-      this.#look((end - start) * GAP_OF_SUSPICION);
-    } else if (samplingInterval !== false) {
-      this.#sampling ??= Sampling.start(SAMPLING_INTERVAL);
+      this.#look((verdict.end - verdict.start) * GAP_OF_SUSPICION, LEAST_GAP_MS, verdict);
+    } else {
+      this.#ladder.begin(verdict);
     }
   }
 
@@ -85,7 +83,7 @@ class Diagnosis {
 
   // At a leak: { suspects, diagnosis, files, error }; `error` is what a user should hear of, beside the report.
   async finish(verdict) {
-    const { diagnose, samplingInterval } = this.#options;
+    const { diagnose } = this.#options;
     if (diagnose === false) return nothing('diagnose is false');
     const { possible, reason } = captures(diagnose);
     let found = nothing(reason);
@@ -96,8 +94,8 @@ class Diagnosis {
       this.#work = undefined;
       this.#restUntil = 0;
     }
-    found = await this.#withStacks(found);
-    if (samplingInterval === undefined) this.#endSampling();
+    found = await this.#ladder.finish(found, verdict);
+    this.#ladder.rest();
     return found;
   }
 
@@ -107,7 +105,7 @@ class Diagnosis {
     this.#abort?.abort();
     this.#early?.stop();
     this.#keep(undefined);
-    this.#endSampling();
+    this.#ladder.end();
   }
 
   #beginEarly() {
@@ -139,7 +137,7 @@ class Diagnosis {
   }
 
   // Begins to compare the capture that is kept, or one taken now, with one after some growth.
-  #look(gap, least = LEAST_GAP_MS) {
+  #look(gap, least, verdict) {
     this.#early?.stop();
     this.#early = this.#steepPace = undefined;
     this.#restUntil = Infinity;
@@ -147,10 +145,10 @@ class Diagnosis {
     const fresh = this.#base === undefined;
     if (fresh) this.#keep(takeCapture(this.#options.diagnose, 'base'));
     // One after the other: each leaves a capture for the next.
-    this.#work = this.#last = this.#last.then(() => this.#compareAfter(fresh ? Math.max(gap, least) : least, least));
+    this.#work = this.#last = this.#last.then(() => this.#compareAfter(fresh ? Math.max(gap, least) : least, least, verdict));
   }
 
-  async #compareAfter(gap, least) {
+  async #compareAfter(gap, least, verdict) {
     const begun = performance.now();
     let base = await this.#base;
     if (!this.#stopped && (!base || base.error)) {
@@ -160,6 +158,8 @@ class Diagnosis {
     if (!base || this.#stopped) return nothing('the detector was stopped');
     if (base.error) {
       this.#keep(undefined);
+      // There is time for the next step of the ladder until the leak is sure.
+      this.#ladder.begin(verdict);
       return { ...nothing(base.error.message), error: base.error };
     }
     clearTimeout(this.#forgetting);
@@ -231,24 +231,6 @@ class Diagnosis {
     const alone = base?.fd === undefined || base.closed ? Promise.resolve() : lookAt(base);
     const better = work.then((late) => (late.suspects.length > 0 ? late : alone));
     return (await within(lastMs, Promise.race([alone.then((one) => one ?? better), better]))) ?? nothing(TOO_LATE);
-  }
-
-  // Adds who allocates what is still alive; where there are no suspects, that is all there is to say.
-  async #withStacks(found) {
-    if (!this.#sampling) return found;
-    const { sites, pauseMs } = await this.#sampling.grown();
-    const diagnosis = { ...found.diagnosis, pauseMs: found.diagnosis.pauseMs + pauseMs };
-    if (sites.length === 0) return { ...found, diagnosis };
-    const [first, ...rest] = found.suspects;
-    if (first) return { ...found, diagnosis, suspects: [{ ...first, allocationStack: sites[0].stack }, ...rest] };
-    diagnosis.method = 'sampling';
-    diagnosis.reason = `${diagnosis.reason}; so the suspects are what the sampling heap profiler has seen allocated and still alive`;
-    return { ...found, diagnosis, suspects: sites.map(({ suspect }) => suspect) };
-  }
-
-  #endSampling() {
-    this.#sampling?.stop();
-    this.#sampling = undefined;
   }
 }
 

@@ -1,10 +1,14 @@
 'use strict';
 // V8's sampling heap profiler, through the inspector's HeapProfiler domain in this process: which calls allocate what is still alive.
 
+const path = require('node:path');
+
 // Allocations of the first part of the time are start-up code, not a leak.
 const START_UP = 0.2;
 const SITES = 5;
 const DEPTH = 24;
+// What heaprs itself allocates while it looks is not the leak.
+const OWN = path.dirname(__dirname);
 
 // V8 has one for each isolate, so all detectors of a thread share it; the first to come chooses the interval.
 let shared;
@@ -80,19 +84,23 @@ function sitesOf({ head, samples = [] }) {
     const { node, stack } = next;
     const here = node === head ? stack : [frame(node.callFrame), ...stack];
     const sum = byNode.get(node.id);
-    if (sum && here.some(({ url }) => url !== '' && !url.startsWith('node:'))) sites.push({ stack: here, ...sum });
+    const caller = programsFrame(here);
+    if (sum && caller && !caller.url.includes(OWN)) sites.push({ stack: here, ...sum });
     for (const child of node.children) open.push({ node: child, stack: here });
   }
   sites.sort((a, b) => b.size - a.size);
   return sites.slice(0, SITES).map((site) => ({ stack: site.stack, suspect: siteSuspect(site) }));
 }
 
+// The first that is not of Node.js itself.
+const programsFrame = (stack) => stack.find(({ url }) => url !== '' && !url.startsWith('node:'));
+
 function frame({ functionName, url, lineNumber, columnNumber }) {
   return { function: functionName || '(anonymous)', url, line: lineNumber + 1, column: columnNumber + 1 };
 }
 
 function siteSuspect({ stack, size, count }) {
-  const top = stack.find(({ url }) => url !== '' && !url.startsWith('node:'));
+  const top = programsFrame(stack);
   const at = `${top.function} (${top.url}:${top.line}:${top.column})`;
   return {
     className: '(sampled)',
