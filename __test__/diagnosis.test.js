@@ -162,7 +162,10 @@ test('a fork that the system refuses leaves the next step of the ladder', { skip
     const code = program(options, wait).replace('const now =', `${nobody} const now =`);
     const TMPDIR = scratch(t);
     fs.chmodSync(TMPDIR, 0o777);
-    const { suspects, diagnosis, error } = await found(code, { shell: 'ulimit -u 1', env: { TMPDIR } });
+    // Node itself warns on stderr of threads that it could not start.
+    const result = await run(code, { shell: 'ulimit -u 1', env: { TMPDIR } });
+    assert.strictEqual(result.code, 0, result.stderr);
+    const { suspects, diagnosis, error } = result.json();
     assert.deepStrictEqual([diagnosis.method, suspects.length > 0], [method, true], JSON.stringify({ diagnosis, error }));
     assert.match(error.code, /^ERR_HEAPRS_/);
     assert.ok(diagnosis.reason.startsWith(error.message), diagnosis.reason);

@@ -98,11 +98,41 @@ function server() {
   }
 }
 
-// A program that leaks 2 MB a second, and how long its loop was ever held up; each turn works for a moment, as a request does.
+// A program that leaks 2 MB a second, and how long its loop was ever held up; each turn works for a moment, as a request does. V8's own
+// collections of a growing heap hold it up, too, so whatever heaprs itself runs on the JavaScript thread is timed as well: what the event loop
+// calls of it (deliveries, the collections that it asks for among them), the calls into the addon (forks), the helper process's start, files.
 const CHAIN = `
   const [mode, seconds] = [process.argv[1], Number(process.argv[2])];
-  const told = {};
+  const told = {}, stretches = new Map();
+  let depth = 0, source;
+  const cpu = process.threadCpuUsage ? () => { const { user, system } = process.threadCpuUsage(); return (user + system) / 1000; } : () => NaN;
+  const timed = (name, call) => function (...args) {
+    if (depth++ > 0) try { return Reflect.apply(call, this, args); } finally { depth--; }
+    const at = performance.now(), used = cpu();
+    try {
+      return Reflect.apply(call, this, args);
+    } finally {
+      depth--;
+      const ms = performance.now() - at, cpuMs = cpu() - used;
+      const sum = stretches.get(name) ?? { name, count: 0, total: 0, worst: 0, worstCpu: 0 };
+      stretches.set(name, { name, count: sum.count + 1, total: sum.total + ms, worst: Math.max(sum.worst, ms), worstCpu: Math.max(sum.worstCpu, cpuMs) });
+    }
+  };
   if (mode !== 'off') {
+    const [fs, childProcess] = [require('node:fs'), require('node:child_process')];
+    childProcess.spawn = timed('spawn', childProcess.spawn);
+    for (const name of ['mkdtempSync', 'openSync', 'rmSync']) fs[name] = timed(name, fs[name]);
+    const addon = require(heaprsPath + '/lib/native.js').native();
+    const { start } = addon.GcDetector.prototype;
+    addon.GcDetector.prototype.start = function (sizes, ready) {
+      source = this;
+      return start.call(this, sizes, timed('delivery', ready));
+    };
+    for (const [name, value] of Object.entries(addon)) {
+      const methods = value.prototype && Object.entries(Object.getOwnPropertyDescriptors(value.prototype)).filter(([key, { value }]) => key !== 'constructor' && typeof value === 'function');
+      for (const [key, { value: method }] of methods ?? []) value.prototype[key] = timed(name + '.' + key, method);
+      if (!methods?.length) addon[name] = timed(name, value);
+    }
     const { LeakDetector } = require(heaprsPath);
     const detector = new LeakDetector({ sensitivity: 'high', diagnose: mode === 'diagnosis' });
     detector.on('leak', ({ diagnosis, suspects }) => Object.assign(told, { leak: true, pauseMs: diagnosis.pauseMs, holder: suspects[0]?.holder })).start();
@@ -118,7 +148,7 @@ const CHAIN = `
     Array.from({ length: 3000 }, (_, i) => ({ i, s: 't' + i }));
     if (now - begun > seconds * 1000) {
       worst.sort((a, b) => b - a);
-      console.log(JSON.stringify({ ...told, worst: worst[0], p999: worst[Math.floor(worst.length / 1000)] }));
+      console.log(JSON.stringify({ ...told, callback: source?.costs().worstMs, stretches: [...stretches.values()], worst: worst[0], p999: worst[Math.floor(worst.length / 1000)] }));
       process.exit();
     }
     last = performance.now();
@@ -128,9 +158,15 @@ const CHAIN = `
 
 function chain() {
   for (const [mode, title] of [['off', 'no detector'], ['detection', 'diagnose: false'], ['diagnosis', 'detection and diagnosis']]) {
-    const { worst, p999, leak, pauseMs, holder } = measure(CHAIN, { args: [mode, String(Math.max(seconds, 40))] });
+    const { worst, p999, leak, pauseMs, holder, callback, stretches } = measure(CHAIN, { args: [mode, String(Math.max(seconds, 40))] });
     const found = leak ? `leak told${holder ? `, ${holder}, captures took ${pauseMs.toFixed(1)} ms in all` : ''}` : 'no leak told';
     console.log(`${title.padEnd(24)} the loop was held up by ${worst.toFixed(1)} ms at worst, one turn in a thousand by ${p999.toFixed(1)} ms   (${found})`);
+    if (mode === 'off') continue;
+    stretches.sort((a, b) => b.worst - a.worst);
+    console.log(`  by heaprs itself at worst ${stretches[0].worst.toFixed(2)} ms (${stretches[0].name}); callbacks of a collection ${callback.toFixed(3)} ms`);
+    for (const { name, count, total, worst: ms, worstCpu } of stretches.slice(0, 6)) {
+      console.log(`    ${name.padEnd(26)} ${String(count).padStart(5)} times, ${total.toFixed(1)} ms in all, at worst ${ms.toFixed(2)} ms${worstCpu === null ? '' : `, ${worstCpu.toFixed(2)} ms of CPU`}`);
+    }
   }
 }
 

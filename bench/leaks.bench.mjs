@@ -3,13 +3,15 @@
 //
 //   npm run bench leaks                                HEAPRS_LEAKS='closure|Map' npm run bench leaks
 //   HEAPRS_LEAKS_SECONDS=40 HEAPRS_LEAKS_JOBS=1        how long each runs, how many run side by side
+//   HEAPRS_LEAKS_SET=further HEAPRS_LEAKS_PACKAGES=DIR  other leaks, packages of npm among them
 
 import { spawn } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { root } from '../scripts/ensure.mjs';
 
-const { leaks, healthy } = createRequire(import.meta.url)('./leaks/programs.cjs');
+const set = join(root, 'bench/leaks', `${process.env.HEAPRS_LEAKS_SET ?? 'programs'}.cjs`);
+const { leaks, healthy = {} } = createRequire(import.meta.url)(set);
 const seconds = Number(process.env.HEAPRS_LEAKS_SECONDS ?? 40);
 const jobs = Number(process.env.HEAPRS_LEAKS_JOBS ?? 1);
 const wanted = new RegExp(process.env.HEAPRS_LEAKS ?? '', 'i');
@@ -17,7 +19,7 @@ const wanted = new RegExp(process.env.HEAPRS_LEAKS ?? '', 'i');
 // In the process that is watched, or in its worker thread.
 const body = (kind, name) => `
   const { LeakDetector } = require(${JSON.stringify(root)});
-  const program = require(${JSON.stringify(join(root, 'bench/leaks/programs.cjs'))})[${JSON.stringify(kind)}][${JSON.stringify(name)}];
+  const program = require(${JSON.stringify(set)})[${JSON.stringify(kind)}][${JSON.stringify(name)}];
   const start = performance.now(), elapsed = () => (performance.now() - start) / 1000;
   const over = (leak) => { require('node:fs').writeSync(1, JSON.stringify({ at: elapsed(), leak })); process.exit(); };
   new LeakDetector({ sensitivity: 'high' }).on('leak', over).start();
