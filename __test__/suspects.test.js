@@ -32,6 +32,7 @@ const programs = {
   'listeners.js': ['listeners', 'Function', 10000, "listeners of 'update' on EventEmitter `exports.bus` in listeners.js"],
   'timers.js': ['timers', 'Timeout', 10000, 'the timers of one duration (setTimeout, setInterval)'],
   'promises.js': ['promises', 'Promise', 10000, 'Promise `exports.ready` in promises.js'],
+  'keys.js': ['collection', 'Request', 20000, 'Map `timings` of module scope in keys.js'],
   'closures.js': ['closure-chain', '{longText, someMethod}', 500, '{longText, someMethod} `theThing` of module scope in closures.js'],
   'dictionary.js': ['collection', '{key, result, parts}', 20000, 'object `cache` of module scope in dictionary.js'],
   'buffers.js': ['collection', 'Buffer', 1000, 'Set `pending` of module scope in buffers.js'],
@@ -111,6 +112,28 @@ test('with a base: what grew, and not what was big before', async (t) => {
   assert.deepStrictEqual(await base.suspects({ base }), [], 'nothing grew since itself');
   const text = (await heaprs.analyze(after, { base: before })).toText();
   assert.match(text, /1\. Set `global\.leaks` holds 5,100 Leak/);
+});
+
+test('what waits for a promise is counted since the base, and called by its name', async (t) => {
+  const files = ['base', 'current'].map((name) => path.join(scratch(t), `${name}.heapsnapshot`));
+  const result = await run(`
+    globalThis.shutdown = new Promise(() => {});
+    const race = () => { for (let i = 0; i < 20_000; i++) void Promise.race([shutdown, Promise.resolve(i)]); };
+    (async () => {
+      for (const file of ${JSON.stringify(files)}) {
+        race();
+        await new Promise(setImmediate);
+        await heaprs.captureHeapSnapshot({ file, mode: 'inline', comparableIds: true });
+      }
+    })();`);
+  assert.deepStrictEqual([result.code, result.stderr], [0, '']);
+  const [base, current] = await Promise.all(files.map((file) => heaprs.openSnapshot(file)));
+  t.after(() => [base, current].forEach((snapshot) => snapshot.close()));
+  const [first] = await current.suspects({ base });
+  assert.deepStrictEqual([first.kind, first.className, first.holder], ['promises', 'PromiseReaction', 'Promise `global.shutdown`']);
+  // V8's things are all of one class: one or the other of another kind may hang there, too.
+  assert.ok(Math.abs(first.count - 40_000) < 100 && Math.abs(first.growth.countDelta - 20_000) < 100, JSON.stringify(first));
+  assert.match(first.explanation, /4\d,\d+ PromiseReaction waiting .* \+\d+,\d+ PromiseReaction/);
 });
 
 test('the report begins with the suspects', async (t) => {

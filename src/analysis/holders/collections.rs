@@ -165,11 +165,19 @@ impl Holders<'_> {
                 None => tally.add(class, edge.to),
             }
         }
-        if tally.count == 0 {
+        // A Map from the program's objects to numbers, flags or texts is full of those objects.
+        if tally.count == 0 || (self.is_of_primitives(tally) && !self.is_of_primitives(&keys)) {
             *tally = keys;
         }
         tally.count = tally.count.max(entries);
         Ok(())
+    }
+
+    /// Whether most of what was counted are values without an identity.
+    fn is_of_primitives(&self, tally: &Tally) -> bool {
+        tally.most().is_none_or(|(_, sample, _)| {
+            !matches!(self.snapshot().node_type(sample), NodeType::Object | NodeType::Closure | NodeType::Regexp)
+        })
     }
 
     fn heard(&self, step: u32) -> Result<()> {
@@ -190,8 +198,13 @@ impl Tally {
         self.classes.entry(class).or_insert((0, element)).0 += 1;
     }
 
-    fn collection(self) -> Collection {
+    /// The class that most have, one of them, and how many.
+    fn most(&self) -> Option<(u32, u32, u64)> {
         let most = self.classes.iter().max_by_key(|&(&class, &(count, _))| (count, std::cmp::Reverse(class)));
-        Collection { count: self.count, most: most.map(|(&class, &(count, element))| (class, element, count)) }
+        most.map(|(&class, &(count, element))| (class, element, count))
+    }
+
+    fn collection(self) -> Collection {
+        Collection { count: self.count, most: self.most() }
     }
 }

@@ -3,7 +3,7 @@
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{
-    SuspectGrowth, SuspectKind,
+    SuspectGrowth, SuspectKind, below,
     chains::{self, Link},
     groups,
 };
@@ -177,7 +177,9 @@ impl<'a> Points<'a> {
             }
         }
         drafts.retain(|draft| !is_of_node(draft));
-        drafts.sort_by_key(|draft| (std::cmp::Reverse(draft.weight), draft.holder));
+        // Of one holder, what it heads says more than that it is big: V8's sizes of who waits for a promise are the promise's own.
+        let alone = |draft: &Draft| draft.kind == SuspectKind::Object;
+        drafts.sort_by_key(|draft| (std::cmp::Reverse(draft.weight), draft.holder, alone(draft)));
         let mut seen = FxHashSet::default();
         drafts.retain(|draft| seen.insert(draft.holder));
         Ok(drafts)
@@ -290,6 +292,12 @@ fn is_of_node(draft: &Draft) -> bool {
     nameless || draft.place.scope.as_ref().is_some_and(|scope| scope.is_of_node())
 }
 
+/// The class of this name in another snapshot.
+fn same_class(heap: &Heap, class: u32, other: &Heap) -> Option<u32> {
+    let name = heap.classes.name(class);
+    (0..other.classes.count()).find(|&class| other.classes.name(class) == name)
+}
+
 impl Draft {
     /// What became of it since the base.
     pub(super) fn growth(&self, heap: &Heap, since: &Matching<'_>, progress: &Progress) -> Result<SuspectGrowth> {
@@ -300,6 +308,8 @@ impl Draft {
                 let retained = base.graph.retained_size(node);
                 let count = if self.holder_kind.is_collection() {
                     Holders::new(base, progress)?.elements(node, self.holder_kind)?.most.map_or(0, |(.., count)| count)
+                } else if let Some(class) = self.counted.and_then(|class| same_class(heap, class, base)) {
+                    below::sums(base, &[(node, Some(class))], progress)?[0].1
                 } else {
                     0
                 };

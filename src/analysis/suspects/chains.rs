@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     analysis::{
-        Heap,
+        Heap, JsString,
         format::one_line,
         holders::{Holders, Kind},
     },
@@ -26,6 +26,7 @@ const MAX_NAME: usize = 60;
 pub(super) struct Chain {
     pub(super) head: u32,
     /// The kind of link that a person knows, an example of it, and how many there are.
+    example: u32,
     class: u32,
     count: u64,
     link: Option<Link>,
@@ -102,7 +103,16 @@ pub(super) fn find(holders: &Holders<'_>, heap: &Heap, point: u32) -> Result<Opt
             (head, gap, begun) = (node, 0, true);
         }
     })?;
-    Ok(Some(Chain { head, class: heap.classes.of(example), count: u64::from(counts[&key(example)]), link, promises }))
+    let count = u64::from(counts[&key(example)]);
+    Ok(Some(Chain { head, example, class: heap.classes.of(example), count, link, promises }))
+}
+
+/// What a link is called. Who waits for a promise has no class of its own among V8's things.
+fn link_name(heap: &Heap, chain: &Chain) -> JsString {
+    match heap.snapshot.node_name(chain.example).find("PromiseReaction") {
+        Some(_) => JsString::from("PromiseReaction"),
+        None => heap.classes.name(chain.class).clone(),
+    }
 }
 
 /// The variable by which a context holds the next link, and the closure that holds the context.
@@ -134,7 +144,7 @@ pub(super) fn draft(holders: &Holders<'_>, points: &Points<'_>, chain: &Chain) -
         holder_kind,
         holder_class: holders.class_name(holder),
         subject: Some(holder),
-        class_name: heap.classes.name(chain.class).clone(),
+        class_name: link_name(heap, chain),
         count: chain.count,
         retained: heap.graph.retained_size(holder),
         weight: points.weight(holder),

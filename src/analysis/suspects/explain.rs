@@ -75,7 +75,8 @@ pub(super) fn sentence(draft: &Draft, total: u64, off_heap: u64, growth: Option<
             )
         }
         SuspectKind::Promises => format!(
-            "{holder} has {many} waiting one for another, {size}. It has to settle some day: resolve or reject it, or race it with a timeout."
+            "{holder} has {many} waiting for it or one for another, {size}. It has to settle some day: resolve or reject it, or give it a timeout; \
+             what lives longer than its callers must not be awaited, or raced, by each of them."
         ),
         SuspectKind::ClosureChain => {
             let (closure, variable) = draft.link.as_ref().map_or(("", ""), |l| (&l.closure, &l.variable));
