@@ -55,6 +55,20 @@ test('gc and stats events carry V8’s own numbers', { skip }, async (t) => {
   assert.ok(last.estimatedBase >= last.min && last.estimatedBase <= last.max);
 });
 
+test('stats tell of array buffers and of resident memory beside the heap', { skip }, async (t) => {
+  const stats = [];
+  const detector = new LeakDetector({ diagnose: false }).on('stats', (s) => stats.push(s)).start();
+  t.after(() => detector.stop());
+  await churn(() => stats.length >= 1);
+  const [before] = stats.splice(0);
+  const kept = Buffer.alloc(64 << 20, 1);
+  await churn(() => stats.length >= 1);
+  const after = stats.at(-1);
+  assert.ok(after.arrayBuffers - before.arrayBuffers > 60 << 20, JSON.stringify({ before, after }));
+  assert.ok(after.external >= after.arrayBuffers - (16 << 20));
+  assert.ok(after.rss > after.arrayBuffers && after.rss > kept.length);
+});
+
 test('sizes are those of v8.getHeapStatistics() and perf_hooks sees the same collections', { skip }, async () => {
   // A process of its own: collections on request, and nothing else between the two looks.
   const result = await run(`
