@@ -211,6 +211,23 @@ fn leaks_are_found_within_forty_seconds_at_high() {
 }
 
 #[test]
+fn the_slowest_growth_that_high_finds_in_an_hour_is_the_documented_one() {
+    let found = |rate: f64, share: f64| {
+        let runs = all(series(20), |seed| {
+            let mut random = Random::new(first_seed() + seed);
+            let base = random.log(4.0 * MB, 60.0 * MB);
+            let rate = (rate * MB).max(share * base) / HOUR;
+            let gc = under_load(&mut random, base);
+            let live = move |at: f64, r: &mut Random| base * (1.0 + 0.002 * r.normal()) + rate * at;
+            run(config(Sensitivity::High), gc, HOUR, &mut random, true, live, |_, _| 1e6)
+        });
+        recall(&runs, &format!("high, {rate} MB or {share} of the heap an hour"))
+    };
+    assert!(found(2.0, 0.03) >= 0.95);
+    assert!(found(0.2, 0.002) <= 0.2, "what is slower than that is not found in an hour");
+}
+
+#[test]
 fn min_growth_and_cooldown_are_kept() {
     let grow = |config: Config, seconds: f64| {
         let gc = under_load(&mut Random::new(5), 10.0 * MB);
