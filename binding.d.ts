@@ -234,6 +234,8 @@ export interface CaptureRequest {
   redact?: string
   /** Forget the object ids afterwards. */
   releaseObjectIds: boolean
+  /** A fork was refused for lack of memory: the walk ends before it could take too much of it. */
+  memoryIsShort?: boolean
   /** A file that `node:v8` has written instead, where V8's symbols can't be used; it is removed in any case. */
   writtenByV8?: string
 }

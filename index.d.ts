@@ -106,7 +106,8 @@ export function getHeapSnapshot(options?: HeapSnapshotOptions): Readable
  * of policies ({@link dumpOnSignal} and the like) among them; `timeoutMs` counts while this one waits for a policy's. A pending promise keeps the process alive.
  *
  * By fork (see `mode`), JavaScript stands still for milliseconds: 2 to 15 for a heap of 100 MB, about 30 more for each further GB resident. A child
- * process walks its copy of the heap, at a lower priority, and needs up to as much memory again and 600 bytes a node meanwhile; it is
+ * process walks its copy of the heap, at a lower priority, and needs up to as much memory again and about 600 bytes a node meanwhile, and a kilobyte for each element of
+ * the longest array (which no estimate knows: where memory runs short for it, the child is ended, and `'auto'` does not try inline either, `ERR_HEAPRS_MEMORY_BUDGET`); it is
  * watched, tried again up to three times, and never outlives the process. Its object ids match no other file's (`compareSnapshots` goes by structure then).
  * Inline, JavaScript stands still while V8 walks the heap (see {@link writeHeapSnapshot}); unless `comparableIds` is set, what V8 leaves
  * behind is undone at the end, so that allocation is as fast as before. Compression and writing always happen on another thread.

@@ -416,6 +416,10 @@ test('a control group\'s limit ends the capture, not the app', { skip: skip || n
   fine(await program(t, `
     const [group, groups] = process.argv.slice(1);
     fs.writeFileSync(group + '/cgroup.procs', String(process.pid));
+    // A long array takes a kilobyte an element, which no estimate knows: the child comes to the end, and no walk in the app after it.
+    globalThis.kept = new Array(1_000_000).fill({});
+    const late = await capture({ mode: 'auto' }).catch((e) => e);
+    assert.deepStrictEqual([late.code, children()], ['ERR_HEAPRS_MEMORY_BUDGET', []], late.stack);
     fill(600_000);
     for (const mode of ['fork', 'auto', 'inline']) {
       const error = await capture({ mode }).catch((e) => e);

@@ -66,7 +66,7 @@ test('a heap too large for what is left: an error says so, and the app lives', {
     globalThis.kept = Array.from({ length: 400_000 }, (_, i) => ({ i, s: 's' + i }));
     const taking = setInterval(take, 1);
     const dump = heaprs.dumpNearHeapLimit({ directory, cooldownMs: 0 });
-    dump.on('failed', ({ code, message, trigger, reason }) => {
+    dump.once('failed', ({ code, message, trigger, reason }) => {
       clearInterval(taking);
       console.log(JSON.stringify({ code, message, trigger, reason }));
     });`, { args: [directory, group] });

@@ -119,7 +119,7 @@ async function capture(options) {
     });
     try {
       const forked = mode === 'inline' ? {} : await captureByFork(options, request, spent);
-      const { pauseMs: _, ...summary } = forked.summary ?? (await captureInline(options, request, spent));
+      const { pauseMs: _, ...summary } = forked.summary ?? (await captureInline(options, () => ({ ...request(), memoryIsShort: forked.memoryIsShort ?? false }), spent));
       return {
         file: target,
         ...summary,

@@ -21,16 +21,19 @@ function forkSupport() {
   return reason === undefined || reason === null ? { supported: true } : { supported: false, reason };
 }
 
-// Resolves to { summary } of a written file, or to { fallbackReason } where `mode` allows another way; `spent` counts attempts and pauses.
+// Resolves to { summary } of a written file, or to { fallbackReason, memoryIsShort } where `mode` allows another way; `spent` counts attempts and pauses.
 async function captureByFork(options, request, spent) {
   const { mode = 'auto', comparableIds = false } = options;
-  const giveUp = (error) => {
-    if (mode === 'fork' || !FALL_BACK.has(error.code)) throw error;
-    return { fallbackReason: error.message };
+  const giveUp = (error, running = false) => {
+    const memory = error.code === 'ERR_HEAPRS_MEMORY_BUDGET';
+    // Where a child has come to the end of memory, the same walk in this process would come to the end of this process.
+    if (mode === 'fork' || !FALL_BACK.has(error.code) || (memory && running)) throw error;
+    return { fallbackReason: error.message, memoryIsShort: memory };
   };
   const { reason } = forkSupport();
   if (reason) return giveUp(fail('ERR_HEAPRS_UNAVAILABLE', `a capture by fork is not possible here: ${reason}`));
   for (let attempt = 1; ; attempt++) {
+    let running = false;
     try {
       await waitForTurn(options, spent.deadline);
       const prepared = await quietMoment(options);
@@ -38,7 +41,9 @@ async function captureByFork(options, request, spent) {
       const summary = await runTask(options, (task) => {
         const start = performance.now();
         try {
-          return prepared.start(request(), comparableIds, mode === 'fork', task);
+          const written = prepared.start(request(), comparableIds, mode === 'fork', task);
+          running = written !== null;
+          return written;
         } finally {
           spent.pauseMs += performance.now() - start;
         }
@@ -48,7 +53,7 @@ async function captureByFork(options, request, spent) {
       spent.attempts--;
       attempt--;
     } catch (error) {
-      if (error.code !== 'ERR_HEAPRS_FORK_FAILED' || attempt === ATTEMPTS) return giveUp(error);
+      if (error.code !== 'ERR_HEAPRS_FORK_FAILED' || attempt === ATTEMPTS) return giveUp(error, running);
     }
   }
 }

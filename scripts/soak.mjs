@@ -1,11 +1,14 @@
 // `npm run soak [-- MINUTES]`: one process uses every feature over and over, in worker threads that are lost at random moments too; resident
-// memory, threads and open files must come to rest. Default 15 minutes. `npm run soak -- fork` and `-- faults` are others: see soak-fork.mjs and soak-faults.mjs.
+// memory, threads and open files must come to rest. Default 15 minutes. `npm run soak -- fork`, `-- faults` and `-- memory` are others: see soak-fork.mjs and soak-faults.mjs.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ensureBuilt, ensureInstalled, main, root, run } from './ensure.mjs';
+import { soakFaults, soakMemory } from './soak-faults.mjs';
 import { soakFork } from './soak-fork.mjs';
+
+const others = { fork: soakFork, faults: soakFaults, memory: soakMemory };
 
 const PROGRAM = `
   const fs = require('node:fs');
@@ -56,7 +59,8 @@ const PROGRAM = `
 await main(() => {
   ensureInstalled();
   ensureBuilt();
-  if (process.argv[2] === 'fork') return soakFork(...process.argv.slice(3));
+  const other = others[process.argv[2]];
+  if (other) return other(...process.argv.slice(3));
   const directory = mkdtempSync(join(tmpdir(), 'heaprs-soak-'));
   try {
     return run(process.execPath, ['--expose-gc', '-e', PROGRAM, root, directory, process.argv[2] ?? '15']);

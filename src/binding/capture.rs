@@ -45,6 +45,8 @@ pub struct CaptureRequest {
     pub redact: Option<String>,
     /// Forget the object ids afterwards.
     pub release_object_ids: bool,
+    /// A fork was refused for lack of memory: the walk ends before it could take too much of it.
+    pub memory_is_short: Option<bool>,
     /// A file that `node:v8` has written instead, where V8's symbols can't be used; it is removed in any case.
     pub written_by_v8: Option<String>,
 }
@@ -206,7 +208,7 @@ impl Job {
                 deadline: request
                     .timeout_ms
                     .and_then(|ms| Instant::now().checked_add(Duration::from_secs_f64(ms.clamp(0.0, 1e12) / 1000.0))),
-                memory_is_short: false,
+                memory_is_short: request.memory_is_short.unwrap_or(false),
                 release_object_ids: request.release_object_ids,
                 progress: Progress::default(),
             },

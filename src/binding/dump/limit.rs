@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     binding::turn::Turn,
-    capture::{DumpHandle, DumpMode, DumpPlan, DumpSummary, dump_inline, is_walking, timeout},
+    capture::{DumpHandle, DumpMode, DumpPlan, DumpRequest, DumpSummary, dump_inline, is_walking, timeout},
     error::{Code, Error, Result},
     v8::{Feature, Isolate, LimitAnswer, Limits, NearHeapLimit},
 };
@@ -136,7 +136,7 @@ impl Watch {
                     self.running = Some(Running { handle, plan: plan.clone(), owners: ready.to_vec(), deadline });
                     return;
                 }
-                Err(e) if plan.mode == DumpMode::Auto && falls_back(&e) => reason = Some(e.message),
+                Err(e) if plan.mode == DumpMode::Auto && falls_back(&e) => reason = Some(e),
                 Err(e) => return deliver(ready, &CAUSE, &Err(e)),
             }
         }
@@ -163,12 +163,16 @@ impl Watch {
         Err(Error::new(Code::Unavailable, crate::capture::fork_unavailable().unwrap_or_default()))
     }
 
-    fn inline(&self, plan: &DumpPlan, ready: &[Arc<Owner>], deadline: Instant, reason: Option<String>) {
+    fn inline(&self, plan: &DumpPlan, ready: &[Arc<Owner>], deadline: Instant, reason: Option<Error>) {
         let attempts = if reason.is_some() { 2 } else { 1 };
+        let refused = reason.as_ref().is_some_and(|e| e.code == Code::MemoryBudget);
+        let reason = reason.map(|e| e.message);
         let result = self
             .turn(deadline)
             .and_then(|turn| Ok((turn, plan.request(self.thread.thread_id, Some(deadline))?)))
-            .and_then(|(_turn, request)| dump_inline(&request, !plan.comparable_ids))
+            .and_then(|(_turn, request)| {
+                dump_inline(&DumpRequest { memory_is_short: refused, ..request }, !plan.comparable_ids)
+            })
             .map(|summary| dumped(summary, reason, attempts));
         deliver(ready, &CAUSE, &result);
     }
@@ -196,8 +200,9 @@ impl Watch {
                 handle.cancel();
                 handle.wait(FAREWELL);
             }
-            Some(Err(e)) if plan.mode == DumpMode::Auto && falls_back(&e) => {
-                self.inline(&plan, &owners, deadline, Some(e.message));
+            // What has come to the end of memory in a child would come to the end of this process.
+            Some(Err(e)) if plan.mode == DumpMode::Auto && falls_back(&e) && e.code != Code::MemoryBudget => {
+                self.inline(&plan, &owners, deadline, Some(e));
             }
             Some(_) => {}
         }

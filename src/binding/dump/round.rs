@@ -81,7 +81,7 @@ pub(super) fn dump(thread: &Arc<JsThread>, plan: &DumpPlan, patience: Duration, 
         Ok(turns) => turns,
         Err(e) => return Outcome::Finished(Err(e)),
     };
-    let mut spent = Spent { started, deadline, short, pause: Duration::ZERO, attempts: 0 };
+    let mut spent = Spent { started, deadline, short, pause: Duration::ZERO, attempts: 0, ran_short: false };
     for _ in 0..NAMES {
         match spent.dump(thread, plan, patience) {
             Step::Busy => return Outcome::Busy,
@@ -144,16 +144,21 @@ struct Spent<'a> {
     short: Option<Short<'a>>,
     pause: Duration,
     attempts: u32,
+    /// A child has come to the end of memory: the same walk in this process would come to the end of this process.
+    ran_short: bool,
 }
 
 impl Spent<'_> {
     fn dump(&mut self, thread: &JsThread, plan: &DumpPlan, patience: Duration) -> Step {
-        let mut fallback_reason = None;
+        let (mut fallback_reason, mut refused) = (None, false);
         if plan.mode != DumpMode::Inline {
             match self.by_fork(thread, plan, patience) {
                 Ok(None) => return Step::Busy,
                 Ok(Some(summary)) => return Step::Finished(Ok(self.dumped(summary, None))),
-                Err(e) if plan.mode == DumpMode::Auto && falls_back(&e) => fallback_reason = Some(e.message),
+                Err(e) if plan.mode == DumpMode::Auto && falls_back(&e) && !self.ran_short => {
+                    refused = e.code == Code::MemoryBudget;
+                    fallback_reason = Some(e.message);
+                }
                 Err(e) => return Step::Finished(Err(e)),
             }
         }
@@ -161,7 +166,7 @@ impl Spent<'_> {
             Ok(request) => request,
             Err(e) => return Step::Finished(Err(e)),
         };
-        request.memory_is_short = self.short.is_some();
+        request.memory_is_short = refused || self.short.is_some();
         self.attempts += 1;
         let release = !plan.comparable_ids;
         match self.call(thread, patience, &plan.progress, move || dump_inline(&request, release)) {
@@ -200,7 +205,11 @@ impl Spent<'_> {
                 self.attempts -= 1;
                 return Ok(None);
             };
-            let result = handle.and_then(|handle| self.writing(thread, &handle));
+            let result = handle.and_then(|handle| {
+                let written = self.writing(thread, &handle);
+                self.ran_short |= matches!(&written, Err(e) if e.code == Code::MemoryBudget);
+                written
+            });
             match result {
                 Err(e) if e.code == Code::ForkFailed && attempt < ATTEMPTS => attempt += 1,
                 result => return result.map(Some),

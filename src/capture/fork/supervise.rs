@@ -35,9 +35,8 @@ struct Shared {
     resident: AtomicU64,
 }
 
-/// How often the child is looked at, and how often when memory is short.
+/// How often the child is looked at, where nothing tells of memory.
 const LOOK: Duration = Duration::from_millis(100);
-const LOOK_OFTEN: Duration = Duration::from_millis(10);
 
 /// A child that has waited for something for this long, without using the CPU, while its reader waited for it, hangs: there is nothing
 /// that a child could wait for.
@@ -145,7 +144,7 @@ impl Shared {
             self.end_for(child, why);
             return None;
         }
-        Some(if room.is_some_and(memory::is_tight) { LOOK_OFTEN } else { LOOK })
+        Some(room.map_or(LOOK, memory::look_again_in))
     }
 
     fn end_for(&self, child: &mut Child, why: Error) {
