@@ -44,9 +44,10 @@ class Counts {
   // The classes of which there are more than in `before`, as suspects of a leak report.
   since(before) {
     const suspects = [];
-    for (const [name, { count, size }] of this.byName) {
-      const then = before.byName.get(name) ?? { count: 0, size: 0 };
-      if (count - then.count >= LEAST_COUNT || size - then.size >= 2 ** 20) suspects.push(this.#suspect(name, count - then.count, size - then.size, count, before));
+    for (const [name, { count, size, plain, each }] of this.byName) {
+      const then = before.byName.get(name) ?? { count: 0, size: 0, plain: 0 };
+      const sizeDelta = size - then.size + (plain - then.plain) * each;
+      if (count - then.count >= LEAST_COUNT || sizeDelta >= 2 ** 20) suspects.push(this.#suspect(name, count - then.count, sizeDelta, count, before));
     }
     return suspects.sort((a, b) => b.sizeDelta - a.sizeDelta).slice(0, SUSPECTS);
   }

@@ -26,7 +26,8 @@ const NEWEST = 32;
 const FEW = 64;
 const MOST_PROPERTIES = 2000;
 
-// All that is asked of it later, by class: { byName: Map of { count, size }, functions: Map of counts by name, entries(), count() }.
+// All that is asked of it later, by class: { byName: Map of { count, size: of collections, plain: how many are
+// none, each: of those }, functions: Map of counts by name, entries(), count() }.
 function classesOf(objects) {
   const byPrototype = new Map();
   const functions = new Map();
@@ -34,28 +35,31 @@ function classesOf(objects) {
   for (const object of objects) {
     const prototype = getPrototypeOf(object);
     let sum = byPrototype.get(prototype);
-    if (!sum) byPrototype.set(prototype, (sum = { count: 0, size: 0, kind: kindOf(object), each: OBJECT + POINTER * keysOf(object).length }));
+    if (!sum) byPrototype.set(prototype, (sum = { count: 0, size: 0, kind: kindOf(object, prototype), samples: [] }));
     sum.count++;
-    sum.size += sum.kind ? entries(object).size : sum.each;
+    if (sum.kind) sum.size += entries(object).size;
+    // The 1st, 2nd, 4th, 8th, … tell how many slots one of them has.
+    else if ((sum.count & (sum.count - 1)) === 0) sum.samples.push(keysOf(object).length);
     if (prototype === Function.prototype) {
       const name = dataProperty(object, 'name');
       functions.set(name, (functions.get(name) ?? 0) + 1);
     }
   }
   const byName = new Map();
-  for (const [prototype, { count, size }] of byPrototype) {
+  for (const [prototype, { count, size, kind, samples }] of byPrototype) {
     const name = className(prototype);
-    const sum = byName.get(name) ?? { count: 0, size: 0 };
-    byName.set(name, { count: sum.count + count, size: sum.size + size });
+    const sum = byName.get(name) ?? { count: 0, size: 0, plain: 0, each: 0 };
+    const each = kind || sum.plain > count ? sum.each : OBJECT + POINTER * samples.sort((x, y) => x - y)[samples.length >> 1];
+    byName.set(name, { count: sum.count + count, size: sum.size + size, plain: sum.plain + (kind ? 0 : count), each });
   }
   return { byName, functions, entries, count: (object) => byPrototype.get(getPrototypeOf(object))?.count ?? 0 };
 }
 
-// Which of them an object is; asked of the first of a class.
-function kindOf(object) {
-  if (Array.isArray(object)) return 'Array';
-  if (types.isMap(object)) return 'Map';
-  if (types.isSet(object)) return 'Set';
+// Which of them an object is; asked of the first of a class, which may be a mere Object.create(Map.prototype).
+function kindOf(object, prototype = getPrototypeOf(object)) {
+  if (prototype === Array.prototype || Array.isArray(object)) return 'Array';
+  if (prototype === Map.prototype || types.isMap(object)) return 'Map';
+  if (prototype === Set.prototype || types.isSet(object)) return 'Set';
   return types.isAnyArrayBuffer(object) ? 'ArrayBuffer' : undefined;
 }
 

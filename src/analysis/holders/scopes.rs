@@ -37,6 +37,23 @@ impl Scope {
         self.script.as_ref().is_some_and(|script| script.starts_with("node:"))
     }
 
+    /// Whether what hangs there is the program's all the same: Node.js keeps it on the program's behalf until it is called, answered or told.
+    pub(crate) fn is_on_behalf(&self) -> bool {
+        const ON_BEHALF: [&str; 10] = [
+            "node:internal/timers",
+            "node:timers",
+            "node:internal/process/task_queues",
+            "node:internal/process/promises",
+            "node:internal/async_hooks",
+            "node:internal/event_target",
+            "node:internal/abort_controller",
+            "node:diagnostics_channel",
+            "node:_http_agent",
+            "node:net",
+        ];
+        self.script.as_ref().is_some_and(|script| ON_BEHALF.contains(&script.as_str()))
+    }
+
     /// The script as people call it: the file's name, or from `node_modules` on.
     pub(crate) fn file(&self) -> Option<&str> {
         let script = self.script.as_deref()?;

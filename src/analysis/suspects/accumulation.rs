@@ -289,7 +289,7 @@ fn is_of_node(draft: &Draft) -> bool {
         class.starts_with("Node / ") || class.starts_with("system / ") && !class.starts_with("system / Context");
     // A collection of V8's own pieces that hangs on nothing that a program could name.
     let nameless = !draft.place.anchored && (class.starts_with('(') || internal);
-    nameless || draft.place.scope.as_ref().is_some_and(|scope| scope.is_of_node())
+    nameless || draft.place.scope.as_ref().is_some_and(|scope| scope.is_of_node() && !scope.is_on_behalf())
 }
 
 /// The class of this name in another snapshot.
