@@ -4,6 +4,7 @@
 //! nodes is an ordinary heap) and linear or nearly so in nodes and edges. Nodes and edges are ordinals (`u32`).
 
 mod bits;
+mod children;
 mod detached;
 mod distances;
 use distances::Distances;
@@ -22,8 +23,9 @@ mod weakmap;
 use std::sync::OnceLock;
 
 pub use bits::BitSet;
+pub use children::Children;
 pub use detached::{DETACHED_PREFIX, DomStates};
-pub use dominators::{Children, DominatorTree};
+pub use dominators::DominatorTree;
 pub use ids::IdIndex;
 
 pub use retained::RetainedSizes;

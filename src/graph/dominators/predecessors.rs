@@ -1,0 +1,121 @@
+//! Which essential edges lead to a number.
+
+use super::BYTES_PER_NUMBER;
+use crate::{
+    error::Result,
+    graph::{BitSet, steps::Steps},
+    progress::Progress,
+    snapshot::{Column, Snapshot, prefetch},
+};
+
+/// The essential edges backwards, in depth-first numbers, without those of the search's own tree.
+pub(super) struct Predecessors {
+    /// Where the list of each number begins, and after all where the last one ends.
+    pub(super) first: Column<u32>,
+    pub(super) number: Column<u32>,
+}
+
+impl Predecessors {
+    pub(super) fn collect(
+        snapshot: &Snapshot,
+        number: Column<u32>,
+        count: usize,
+        others: BitSet,
+        progress: &Progress,
+    ) -> Result<Predecessors> {
+        let mut steps = Steps::start(progress, "predecessors", u64::from(snapshot.node_count()))?;
+        let mut lists = list_lengths(snapshot, &number, count, &others, &steps)?;
+        let mut sum = 0u32;
+        for slot in &mut lists[..] {
+            sum += *slot;
+            *slot = sum;
+        }
+        let needed = 4 * u64::from(sum) + BYTES_PER_NUMBER * lists.len() as u64 + others.memory();
+        snapshot.allow(needed, "computing who retains whom")?;
+        // Each list is filled from its end, which leaves the lists' beginnings in `lists`. The edges are read in file
+        // order, some at a time: all of these wait for memory together.
+        let mut preds = Predecessors { first: lists, number: Column::zeros(sum as usize)? };
+        let mut batch = Batch { edges: [(0, 0); Batch::LEN], len: 0 };
+        let mut node = 0;
+        let mut end = snapshot.edge_range(0).end;
+        for edge in others.iter() {
+            while edge >= end {
+                steps.one()?;
+                node += 1;
+                end = snapshot.edge_range(node).end;
+            }
+            let to = snapshot.edge_to(edge);
+            prefetch(&number, to as usize);
+            batch.edges[batch.len] = (number[node as usize], to);
+            batch.len += 1;
+            if batch.len == Batch::LEN {
+                steps.check()?;
+                batch.flush(&number, &mut preds);
+            }
+        }
+        batch.flush(&number, &mut preds);
+        steps.finish()?;
+        Ok(preds)
+    }
+}
+
+/// How many of `others` lead to each number, and one slot more. Some edges at a time, which wait for memory together.
+fn list_lengths(
+    snapshot: &Snapshot,
+    number: &[u32],
+    count: usize,
+    others: &BitSet,
+    steps: &Steps<'_>,
+) -> Result<Column<u32>> {
+    let mut lists = Column::zeros(count + 1)?;
+    let mut flush = |batch: &mut [u32]| {
+        for to in batch.iter_mut() {
+            *to = number[*to as usize];
+            prefetch(&lists, *to as usize);
+        }
+        batch.iter().for_each(|&to| lists[to as usize] += 1);
+    };
+    let mut batch = [0; Batch::LEN];
+    let mut len = 0;
+    for edge in others.iter() {
+        batch[len] = snapshot.edge_to(edge);
+        prefetch(number, batch[len] as usize);
+        len += 1;
+        if len == batch.len() {
+            steps.check()?;
+            flush(&mut batch);
+            len = 0;
+        }
+    }
+    flush(&mut batch[..len]);
+    Ok(lists)
+}
+
+/// Edges on their way to the lists of their targets.
+struct Batch {
+    /// The number of the source, and the target.
+    edges: [(u32, u32); Batch::LEN],
+    len: usize,
+}
+
+impl Batch {
+    const LEN: usize = 64;
+
+    fn flush(&mut self, number: &[u32], preds: &mut Predecessors) {
+        let edges = &mut self.edges[..self.len];
+        for (_, to) in edges.iter_mut() {
+            *to = number[*to as usize];
+            prefetch(&preds.first, *to as usize);
+        }
+        for (_, to) in edges.iter_mut() {
+            let slot = &mut preds.first[*to as usize];
+            *slot -= 1;
+            *to = *slot;
+            prefetch(&preds.number, *to as usize);
+        }
+        for &mut (from, slot) in edges {
+            preds.number[slot as usize] = from;
+        }
+        self.len = 0;
+    }
+}
