@@ -20,7 +20,11 @@ const CLOSE_MS = 2000;
 // `request` is a capture request of the addon. Resolves to what came of it; `told(text)` hears what a person should know meanwhile.
 async function captureThroughInspector(pid, { request, port, signal, onProgress, told = () => {} }) {
   const { url, opened } = await openInspector(pid, port, signal);
-  const session = await InspectorSession.connect(url);
+  const session = await InspectorSession.connect(url).catch((error) => {
+    // Only a session could close it again.
+    if (opened) error.message += `; the inspector that was opened for this is still open at ${new URL(url).host}: try again, or have the process call require('node:inspector').close()`;
+    throw error;
+  });
   try {
     told('the process stands still while its heap is walked; Ctrl-C discards the file, but cannot end that pause');
     return await capture(session, { request, signal, onProgress });
