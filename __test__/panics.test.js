@@ -21,7 +21,7 @@ const request = (file) => ({ file, overwrite: true, compress: false, minFreeDisk
 function places(directory) {
   const file = path.join(directory, 'a.heapsnapshot');
   const task = () => new binding.Task();
-  const opened = () => binding.openHeapFile(file, undefined, task());
+  const opened = () => binding.openHeapFile(file, undefined, undefined, task());
   const ask = (method, ...args) => async () => (await opened())[method](...args, task());
   const report = async () => binding.reportHeap(await opened(), file, undefined, undefined, undefined, task());
   const written = () => {
@@ -32,7 +32,7 @@ function places(directory) {
   const streamed = () => {
     const input = written();
     input.end();
-    return binding.openHeapInput(input, undefined, task());
+    return binding.openHeapInput(input, undefined, undefined, task());
   };
   const capture = () => binding.captureHeapSnapshot(request(file), task());
   const fork = async () => (await binding.prepareFork(task())).start(request(file), false, true, task());
