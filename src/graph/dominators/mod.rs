@@ -36,9 +36,9 @@ impl DominatorTree {
     /// leading to it. What is unreachable even then (cycles that nothing reaches) is dominated by the root, and has no
     /// influence.
     pub(crate) fn compute(snapshot: &Snapshot, rules: Rules<'_>, progress: &Progress) -> Result<Self> {
-        let Search { number, order, others, ups_and_downs, .. } = Search::run(snapshot, &rules, progress)?;
+        let Search { number, order, others, lists, ups_and_downs, .. } = Search::run(snapshot, &rules, progress)?;
         drop(rules);
-        let preds = Predecessors::collect(snapshot, number, order.len(), others, progress)?;
+        let preds = Predecessors::collect(snapshot, number, others, lists, progress)?;
         let semi = semi_dominators(ups_and_downs.parents(order.len())?, preds, progress)?;
         let immediate = immediate_dominators(ups_and_downs.parents(order.len())?, &semi, progress)?;
         drop(semi);

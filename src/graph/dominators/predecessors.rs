@@ -19,12 +19,11 @@ impl Predecessors {
     pub(super) fn collect(
         snapshot: &Snapshot,
         number: Column<u32>,
-        count: usize,
         others: BitSet,
+        mut lists: Column<u32>,
         progress: &Progress,
     ) -> Result<Predecessors> {
         let mut steps = Steps::start(progress, "predecessors", u64::from(snapshot.node_count()))?;
-        let mut lists = list_lengths(snapshot, &number, count, &others, &steps)?;
         let mut sum = 0u32;
         for slot in &mut lists[..] {
             sum += *slot;
@@ -57,38 +56,6 @@ impl Predecessors {
         steps.finish()?;
         Ok(preds)
     }
-}
-
-/// How many of `others` lead to each number, and one slot more. Some edges at a time, which wait for memory together.
-fn list_lengths(
-    snapshot: &Snapshot,
-    number: &[u32],
-    count: usize,
-    others: &BitSet,
-    steps: &Steps<'_>,
-) -> Result<Column<u32>> {
-    let mut lists = Column::zeros(count + 1)?;
-    let mut flush = |batch: &mut [u32]| {
-        for to in batch.iter_mut() {
-            *to = number[*to as usize];
-            prefetch(&lists, *to as usize);
-        }
-        batch.iter().for_each(|&to| lists[to as usize] += 1);
-    };
-    let mut batch = [0; Batch::LEN];
-    let mut len = 0;
-    for edge in others.iter() {
-        batch[len] = snapshot.edge_to(edge);
-        prefetch(number, batch[len] as usize);
-        len += 1;
-        if len == batch.len() {
-            steps.check()?;
-            flush(&mut batch);
-            len = 0;
-        }
-    }
-    flush(&mut batch[..len]);
-    Ok(lists)
 }
 
 /// Edges on their way to the lists of their targets.

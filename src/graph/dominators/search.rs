@@ -4,7 +4,7 @@ use crate::{
     error::Result,
     graph::{BitSet, essential::Rules, steps::Steps},
     progress::Progress,
-    snapshot::{Column, Snapshot},
+    snapshot::{Column, Snapshot, prefetch},
 };
 
 /// A depth-first search from the root, then from every orphan.
@@ -15,8 +15,11 @@ pub(super) struct Search {
     pub(super) order: Column<u32>,
     /// The essential edges but for those of the search's tree: they lead to where it had been already.
     pub(super) others: BitSet,
-    /// The nodes that have a number. Every edge asks for it, and a core's own cache holds all of it.
+    /// The nodes that have a number. Every edge asks whether its target has, and a core's own cache holds all of it: nothing waits for
+    /// the columns.
     seen: BitSet,
+    /// By number: how many of `others` lead there; and one more.
+    pub(super) lists: Column<u32>,
     pub(super) ups_and_downs: Walk,
 }
 
@@ -28,6 +31,7 @@ impl Search {
             order: Column::with_capacity(count as usize)?,
             others: BitSet::new(snapshot.edge_count())?,
             seen: BitSet::new(count)?,
+            lists: Column::zeros(count as usize + 1)?,
             ups_and_downs: Walk::default(),
         };
         let mut steps = Steps::start(progress, "depth first", u64::from(count))?;
@@ -71,12 +75,17 @@ impl Search {
                 steps.edge(edge)?;
                 let Some(to) = rules.follow(source, edge) else { continue };
                 if !self.seen.insert(to) {
+                    self.lists[self.number[to as usize] as usize] += 1;
                     self.others.insert(edge);
                     continue;
                 }
                 steps.one()?;
                 self.visit(to)?;
-                stack.push((to, snapshot.edge_range(to).start))?;
+                let range = snapshot.edge_range(to);
+                for edge in range.clone().take(8) {
+                    prefetch(&self.number, snapshot.edge_to(edge) as usize);
+                }
+                stack.push((to, range.start))?;
                 continue 'down;
             }
             stack.pop();
