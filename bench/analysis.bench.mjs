@@ -1,6 +1,7 @@
-// From a file to class rows with distances and retained sizes: heaprs, Chrome DevTools' own worker, memlab, and on request
-// v8-heap-parser and heap-snapshot (bench/binaries.mjs); heaprs with all cores and with one left to JavaScript. Each in a process of its own, in turn, on the same file; wall time inside the
-// process (of the whole process for the last two) and peak resident memory of the whole process, mapped pages counted.
+// From a file to class rows with distances and retained sizes: heaprs, Chrome DevTools' own worker, memlab, and on request v8-heap-parser and
+// heap-snapshot (bench/binaries.mjs); heaprs with all cores, and with one left to JavaScript. Each in a process of its own, one after the other, on
+// the same file; wall time inside the process (of the whole process for the last two) and peak resident memory of the whole process, mapped
+// pages counted.
 //
 //   npm run bench analysis                      a file of about 100 MB, made by bench/heap.mjs
 //   HEAPRS_BENCH_FILES=a,b npm run bench analysis
@@ -72,8 +73,9 @@ export default async function analysis() {
     const rounds = Number(process.env.HEAPRS_BENCH_ROUNDS) || (size > 300 ? 1 : 3);
     const runs = Object.fromEntries(wanted.map((name) => [name, []]));
     const failed = {};
-    for (let i = 0; i < rounds; i++) {
-      for (const name of wanted.filter((name) => !(name in failed))) {
+    // The rounds of each in a row: a virtual machine gives memory that nobody uses back to its host, and whoever takes as much next pays for it.
+    for (const name of wanted) {
+      for (let i = 0; i < rounds && !(name in failed); i++) {
         // A peer that can't read the file is a result too.
         try { runs[name].push(await once(name, file)); } catch (error) { if (name === 'heaprs') throw error; failed[name] = error.message.slice(0, 160); }
       }
