@@ -397,6 +397,21 @@ test('limits of processes, files and memory: a complete file or an error, and th
   fine(tight);
 });
 
+const launcher = path.join(__dirname, 'no-fork.py');
+const noLauncher = process.arch === 'x64' ? spawnSync('python3', [launcher, 'true']).status !== 0 && 'needs python3 and seccomp' : 'needs x86-64';
+
+test('where the kernel refuses new processes, the app itself walks the heap, or says why not', { skip: skip || noLauncher }, async (t) => {
+  fine(await program(t, `
+    const error = await capture({ mode: 'fork' }).catch((e) => e);
+    assert.match(error.code, /^ERR_HEAPRS_(FORK_FAILED|UNAVAILABLE)$/, error.stack);
+    const { file, mode, fallbackReason } = await capture({ mode: 'auto' });
+    assert.strictEqual(mode, 'inline');
+    assert.match(fallbackReason, /fork/);
+    check(file);
+    assert.throws(() => require('node:child_process').execFileSync('true'), /EPERM/);
+    console.log('fine');`, { shell: `set -- python3 '${launcher}' "$@"` }));
+});
+
 test('where memory is too short for a fork, auto says so', { skip: skip || (spawnSync('prlimit', ['--version']).status !== 0 && 'needs prlimit') }, async (t) => {
   const result = await program(t, `
     // 80 MB in few objects: the estimate takes them for many.
