@@ -45,6 +45,7 @@ const SERVER = `
     async function phase(work) {
       const delay = monitorEventLoopDelay({ resolution: 1 });
       delay.enable();
+      await wait(50); // it counts from its own first turn
       const [start, before] = [performance.now(), answered];
       const pauseMs = await work();
       // The next turns of the loop, in which a delay shows.
