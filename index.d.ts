@@ -107,10 +107,11 @@ export function getHeapSnapshot(options?: HeapSnapshotOptions): Readable
  *
  * By fork (see `mode`), JavaScript stands still for milliseconds: 2 to 15 for a heap of 100 MB, about 30 more for each further GB resident. A child
  * process walks its copy of the heap, at a lower priority, and needs up to as much memory again and about 600 bytes a node meanwhile, and a kilobyte for each element of
- * the longest array (which no estimate knows: where memory runs short for it, the child is ended, and `'auto'` does not try inline either, `ERR_HEAPRS_MEMORY_BUDGET`); it is
+ * the longest array (which no estimate knows: where memory runs short for it, the child is ended, and no walk inline follows, `ERR_HEAPRS_MEMORY_BUDGET`); it is
  * watched, tried again up to three times, and never outlives the process. Its object ids match no other file's (`compareSnapshots` goes by structure then).
  * Inline, JavaScript stands still while V8 walks the heap (see {@link writeHeapSnapshot}); unless `comparableIds` is set, what V8 leaves
- * behind is undone at the end, so that allocation is as fast as before. Compression and writing always happen on another thread.
+ * behind is undone at the end, so that allocation is as fast as before. Where memory runs short it is given up in time, but for a long array that no child has come upon
+ * before: prefer `'auto'` in a narrow control group. Compression and writing always happen on another thread.
  *
  * Rejects among others with `ERR_HEAPRS_FORK_FAILED` (mode `'fork'`: the child died or hung, three times), `ERR_HEAPRS_UNAVAILABLE` (it can't be
  * forked here), `ERR_HEAPRS_MEMORY_BUDGET` (it was ended because memory ran low).

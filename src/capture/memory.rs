@@ -1,6 +1,9 @@
 //! Whether memory allows a fork, and when a walk has to end, in a child or in this process, because it no longer does.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::{Duration, Instant},
+};
 
 use crate::{
     error::{Code, Error, Result},
@@ -62,6 +65,19 @@ pub(in crate::capture) fn shortage(room: MemoryRoom) -> Option<Error> {
     })
 }
 
+/// Whether a child that something has ended was short of memory, by the narrowest room there was: the kernel comes before the watch where that gets no
+/// turn, and V8 ends a process that may map no more.
+pub(in crate::capture) fn was_short(narrowest: MemoryRoom) -> bool {
+    narrowest.free < reserve(narrowest).saturating_mul(4)
+}
+
+static TOO_SHORT: AtomicBool = AtomicBool::new(false);
+
+/// What the last child has found out: whether memory is too short for a walk.
+pub(in crate::capture) fn found_too_short(is_short: bool) {
+    TOO_SHORT.store(is_short, Ordering::Relaxed);
+}
+
 /// When to look at memory again, while a child takes it: at 10 ms by 20 MB, which is faster than a walk has been seen to.
 pub(in crate::capture) fn look_again_in(room: MemoryRoom) -> Duration {
     let reserve = reserve(room);
@@ -75,44 +91,49 @@ pub(in crate::capture) fn look_again_in(room: MemoryRoom) -> Duration {
 /// Looks at memory now and then, while this process walks its own heap.
 pub(in crate::capture) struct Watch {
     looked: Instant,
-    /// What V8 may take in one step, between two calls.
-    step: u64,
+    /// What the longest array may take.
+    array: u64,
 }
 
 /// How often.
 const INTERVAL: Duration = Duration::from_millis(10);
 
+/// V8's two tables of all nodes double at about the same time, between two of its calls: each takes up to 60 bytes a node more (Node.js 26: 100 MB at the
+/// millionth node, all of it within 40 ms), and the old one goes only afterwards.
+const BYTES_IN_TABLES: u64 = 96;
+
 impl Watch {
+    /// `is_short` is what the caller knows; what a child has found out counts as well.
     pub(in crate::capture) fn new(heap: Option<HeapEstimate>, is_short: bool) -> Self {
-        let step = |heap| if is_short { largest_step(heap) } else { heap.used };
-        Watch { looked: Instant::now(), step: heap.map_or(0, step) }
+        let is_short = is_short || TOO_SHORT.load(Ordering::Relaxed);
+        let array = heap.filter(|_| is_short).map_or(0, longest_array);
+        Watch { looked: Instant::now(), array }
     }
 
-    /// Why the walk has to end, before the system ends the process. Cheap enough for every call of V8's.
-    pub(in crate::capture) fn shortage(&mut self) -> Option<Error> {
+    /// Why the walk of a heap of so many nodes has to end, before the system ends the process. Cheap enough for every call of V8's.
+    pub(in crate::capture) fn shortage(&mut self, nodes: u32) -> Option<Error> {
         if self.looked.elapsed() < INTERVAL {
             return None;
         }
         self.looked = Instant::now();
-        os::memory_room().and_then(|room| inline_shortage(room, self.step))
+        os::memory_room().and_then(|room| inline_shortage(room, self.array + u64::from(nodes) * BYTES_IN_TABLES))
     }
 }
 
 /// V8 keeps a kilobyte for the name of each element of the longest array (measured: 400,000 elements, 450 MB), all within one object's turn.
 const BYTES_PER_ELEMENT: u64 = 1024;
 
-/// What a walk with a long array in it may take: its step and what else there is.
+/// What a walk with a long array in it may take: its largest step and what else there is.
 pub(in crate::capture) fn inline_needs(heap: HeapEstimate) -> u64 {
-    largest_step(heap) + heap.nodes * BYTES_PER_NODE
+    heap.used + longest_array(heap) + heap.nodes * BYTES_PER_NODE
 }
 
-/// Its tables double, the largest of them about as large as the heap; what is a long array among large objects is not known, so that heaps with
-/// long strings seem to need far more than they do.
-fn largest_step(heap: HeapEstimate) -> u64 {
-    heap.used + heap.large / size_of::<u64>() as u64 * BYTES_PER_ELEMENT
+/// What is a long array among large objects is not known, so that heaps with long strings seem to need far more than they do.
+fn longest_array(heap: HeapEstimate) -> u64 {
+    heap.large / size_of::<u64>() as u64 * BYTES_PER_ELEMENT
 }
 
-/// V8's tables double as they grow, and asks no more once it has walked the heap: `step` bytes must be there at any time.
+/// V8 asks no more once it has walked the heap: `step` bytes must be there at any time.
 fn inline_shortage(room: MemoryRoom, step: u64) -> Option<Error> {
     (room.free < reserve(room) / 2 + step).then(|| {
         Error::new(
@@ -156,11 +177,12 @@ mod tests {
     fn a_child_goes_before_the_limit_is_reached() {
         assert_eq!(shortage(room(20, 512)).unwrap().code, Code::MemoryBudget);
         assert!(shortage(room(40, 512)).is_none());
+        assert!(was_short(room(100, 512)) && !was_short(room(200, 512)));
         let looks = [40, 100, 400].map(|free| look_again_in(room(free, 512)).as_millis());
         assert_eq!(looks, [2, 10, 100]);
         assert!(inline_shortage(room(15, 512), 0).is_some() && inline_shortage(room(20, 512), 0).is_none());
         assert!(inline_shortage(room(100, 512), 90 * MB).is_some());
         let array = HeapEstimate { used: 33 * MB, nodes: 800_000, large: 400_000 * 8 };
-        assert!(largest_step(array) > 400 * MB, "what an array of 400,000 elements was seen to take");
+        assert!(longest_array(array) > 380 * MB, "what an array of 400,000 elements was seen to take");
     }
 }

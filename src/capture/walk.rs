@@ -77,14 +77,17 @@ impl Walk {
             || if late() || self.progress.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
         #[cfg(target_os = "linux")]
         let (mut watch, mut shortage) = (memory::Watch::new(isolate.estimate_heap().ok(), self.memory_is_short), None);
-        let snapshot = isolate.take_heap_snapshot(self.options, &mut |_, _| {
-            #[cfg(target_os = "linux")]
-            if let Some(why) = watch.shortage() {
-                shortage = Some(why);
-                return ControlFlow::Break(());
-            }
-            go_on()
-        });
+        let snapshot = isolate.take_heap_snapshot(
+            self.options,
+            &mut |_, #[cfg_attr(not(target_os = "linux"), allow(unused_variables))] nodes| {
+                #[cfg(target_os = "linux")]
+                if let Some(why) = watch.shortage(nodes) {
+                    shortage = Some(why);
+                    return ControlFlow::Break(());
+                }
+                go_on()
+            },
+        );
         #[cfg(target_os = "linux")]
         let snapshot = shortage.map_or(snapshot, Err);
         let result = snapshot.and_then(|snapshot| {

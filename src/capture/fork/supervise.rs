@@ -12,7 +12,7 @@ use std::{
 use crate::{
     capture::memory,
     error::{Code, Error, Result},
-    os::{self, Child, ChildEnd, ChildState},
+    os::{self, Child, ChildEnd, ChildState, MemoryRoom},
     service::{self, Lease},
 };
 
@@ -31,6 +31,7 @@ struct Shared {
     /// The reader has nothing to read: a child that does nothing either is no slow disk's victim.
     reader_waits: AtomicBool,
     verdict: OnceLock<Error>,
+    narrowest: Mutex<Option<MemoryRoom>>,
     cpu: AtomicU64,
     resident: AtomicU64,
 }
@@ -59,9 +60,10 @@ pub(super) fn remember_refusal(error: &io::Error) {
 }
 
 impl Supervision {
-    /// Makes sure that there is somebody to watch, before there is somebody to be watched.
-    pub(super) fn prepare() -> Result<Self> {
-        Ok(Supervision { shared: Arc::default(), lease: service::lease()? })
+    /// Makes sure that there is somebody to watch, before there is somebody to be watched. `room` is what memory there is now.
+    pub(super) fn prepare(room: Option<MemoryRoom>) -> Result<Self> {
+        let shared = Shared { narrowest: Mutex::new(room), ..Shared::default() };
+        Ok(Supervision { shared: Arc::new(shared), lease: service::lease()? })
     }
 
     pub(super) fn watch(&self, child: Child) {
@@ -92,6 +94,11 @@ impl Supervision {
     /// Why the child was ended, when it was.
     pub(super) fn verdict(&self) -> Option<Error> {
         self.shared.verdict.get().cloned()
+    }
+
+    /// The least memory there has been for it, as far as it was looked at.
+    pub(super) fn narrowest_room(&self) -> Option<MemoryRoom> {
+        *self.shared.narrowest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits for the child's end, and brings it about when it does not come within `patience`.
@@ -140,6 +147,8 @@ impl Shared {
             return None;
         }
         let room = os::shared_memory_room();
+        let mut narrowest = self.narrowest.lock().unwrap_or_else(PoisonError::into_inner);
+        *narrowest = (*narrowest).into_iter().chain(room).min_by_key(|room| room.free);
         if let Some(why) = room.and_then(memory::shortage) {
             self.end_for(child, why);
             return None;

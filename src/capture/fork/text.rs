@@ -12,7 +12,7 @@ use super::{
     supervise::Supervision,
 };
 use crate::{
-    capture::timeout,
+    capture::{memory, timeout},
     error::{Code, Error, Result},
     os::{self, ChildEnd},
     progress::Progress,
@@ -89,6 +89,7 @@ impl ForkedText {
                 Frame::Progress { done, total } => self.progress.report("heap", done.into(), total.into())?,
                 Frame::End => {
                     self.complete = true;
+                    memory::found_too_short(false);
                     self.supervision.end(FAREWELL);
                     return Ok(None);
                 }
@@ -132,14 +133,25 @@ impl ForkedText {
 
     fn ended_early(&mut self) -> Error {
         let end = self.supervision.end(FAREWELL);
-        self.supervision.verdict().unwrap_or_else(|| {
+        let error = self.supervision.verdict().unwrap_or_else(|| {
             let how = match end {
                 ChildEnd::Killed(signal) => format!("was ended by signal {signal}"),
                 ChildEnd::Exited(status) => format!("ended early, with status {status}"),
                 ChildEnd::Unknown => "ended early".to_owned(),
             };
-            Error::new(Code::ForkFailed, format!("the child process that walked the heap {how}"))
-        })
+            let what = format!("the child process that walked the heap {how}");
+            match self.supervision.narrowest_room().filter(|&room| memory::was_short(room)) {
+                Some(room) => Error::new(
+                    Code::MemoryBudget,
+                    format!("{what}, with {} MB left under {}", room.free >> 20, room.by),
+                ),
+                None => Error::new(Code::ForkFailed, what),
+            }
+        });
+        if error.code == Code::MemoryBudget {
+            memory::found_too_short(true);
+        }
+        error
     }
 }
 
