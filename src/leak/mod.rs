@@ -218,7 +218,11 @@ impl Detector {
         let (min_growth, limit, last) = (self.config.min_growth(), self.heap_limit as f64, self.last_full);
         let (sensitivity, paid) = (self.config.sensitivity, self.paid);
         let rested = |w: &Watch| paid.is_none_or(|(then, cost)| at >= then + cost.saturating_mul(w.rest(sensitivity)));
-        let due = |w: &Watcher| last.is_none_or(|last| at >= last + w.interval()) && rested(&w.watch);
+        // What is seen until then ends before another leak may be told.
+        let rest = self.last_leak.map_or(Duration::ZERO, |leak| leak.saturating_add(self.config.cooldown()));
+        let due = |w: &Watcher| {
+            at + w.watch.window >= rest && last.is_none_or(|last| at >= last + w.interval()) && rested(&w.watch)
+        };
         if self.watchers.iter().any(|w| due(w) && w.is_curious(min_growth, limit)) {
             self.request = Some(Request { at, times: times + 1 });
             let at_once = times > 0 && self.config.sensitivity == Sensitivity::High;

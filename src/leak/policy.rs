@@ -95,8 +95,8 @@ const MINUTES: u64 = 60;
 const HOURS: u64 = 3600;
 
 const HIGH: &[Watch] = &[urgent(12, 0.33), steady(30, 0.005), steady(5 * MINUTES, 0.005), steady(HOURS, 0.02)];
-const MEDIUM: &[Watch] = &[urgent(5 * MINUTES, 0.5), urgent(HOURS, 0.33), straight(20 * HOURS, 0.05)];
-const LOW: &[Watch] = &[urgent(HOURS, 0.5), urgent(6 * HOURS, 0.33), straight(60 * HOURS, 0.1)];
+const MEDIUM: &[Watch] = &[urgent(5 * MINUTES, 0.5), urgent(40 * MINUTES, 0.33), straight(20 * HOURS, 0.05)];
+const LOW: &[Watch] = &[urgent(40 * MINUTES, 0.5), urgent(6 * HOURS, 0.33), straight(60 * HOURS, 0.1)];
 
 /// The share of a window that growth has to cover. A little more over hours, so that hardly a day's season fits in.
 pub const COVERED: f64 = 0.85;
@@ -141,12 +141,12 @@ impl Watch {
         min_growth.max(self.share * (limit - base).max(0.0)).max(self.relative * base)
     }
 
-    /// How often it wants to know what lives; more often once that seems to grow, to see through the noise.
+    /// How often it wants to know what lives; once that seems to grow more often where hours are at stake, to see through the noise.
     pub(super) fn interval(&self, growing: bool) -> Duration {
         let times = match growing {
-            false => 1,
             true if self.insists() => 4,
-            true => 2,
+            true if self.share > 0.0 => 2,
+            _ => 1,
         };
         self.window / (self.collections * times)
     }

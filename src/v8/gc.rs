@@ -96,6 +96,8 @@ struct Shared {
     /// Collections can nest (a young one inside a full one's prologue, or one that a callback causes).
     depth: AtomicUsize,
     open: [Before; NESTED],
+    /// When the last full collection ended.
+    full_at: AtomicU64,
     costs: Costs,
     /// Whether the reader has been woken and has not read yet.
     woken: AtomicBool,
@@ -175,6 +177,7 @@ impl Isolate {
             spaces,
             depth: AtomicUsize::new(0),
             open: Default::default(),
+            full_at: AtomicU64::new(0),
             costs: Costs::new(),
             woken: AtomicBool::new(false),
             wake,
@@ -222,6 +225,11 @@ impl GcWatch {
         let isolate = self.isolate.raw.as_ptr();
         let sizes = self.shared.sizes(isolate);
         self.shared.hand_over(0, self.shared.now(), 0, sizes[field::USED], sizes[field::EXTERNAL], &sizes, isolate);
+    }
+
+    /// Whether a full collection has ended since `at`, from the watch's origin.
+    pub fn has_collected_since(&self, at: Duration) -> bool {
+        u128::from(self.shared.full_at.load(Ordering::Relaxed)) >= at.as_nanos().max(1)
     }
 
     /// What the callbacks have taken so far.
@@ -346,8 +354,11 @@ extern "C" fn epilogue(isolate: *mut c_void, gc_type: c_int, flags: c_int, data:
     let kind = u64::from(gc_type.cast_unsigned()) | u64::from(flags.cast_unsigned()) << 32;
     let (used, external) = (before.used.load(Ordering::Relaxed), before.external.load(Ordering::Relaxed));
     shared.hand_over(kind, at, at.saturating_sub(before.at.load(Ordering::Relaxed)), used, external, &sizes, isolate);
-    if let Some(get) = shared.get_space.filter(|_| gc_type == MARK_SWEEP_COMPACT) {
-        shared.spaces.take(isolate, get);
+    if gc_type == MARK_SWEEP_COMPACT {
+        shared.full_at.store(at, Ordering::Relaxed);
+        if let Some(get) = shared.get_space {
+            shared.spaces.take(isolate, get);
+        }
     }
     shared.costs.add(before.cost.load(Ordering::Relaxed) + shared.now().saturating_sub(at));
 }

@@ -10,7 +10,7 @@ use std::{
     rc::Rc,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicU8, Ordering},
+        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -189,6 +189,7 @@ impl Running {
             closed: AtomicBool::new(false),
             want_gc: AtomicBool::new(false),
             wish: AtomicU8::new(NOTHING),
+            wished_at: AtomicU64::new(0),
             outbox: Mutex::default(),
         });
         let waker = shared.clone();
@@ -214,6 +215,10 @@ impl Running {
             COLLECT_AT_ONCE => Pressure::Critical,
             _ => return,
         };
+        // V8 may have collected by itself before the event loop has come to this.
+        if self.watch.has_collected_since(Duration::from_nanos(self.shared.wished_at.load(Ordering::Relaxed))) {
+            return;
+        }
         // Where V8 can't be asked, its own collections have to do.
         if let Ok(isolate) = Isolate::current(Feature::FullGc) {
             let _ = isolate.memory_pressure(pressure);

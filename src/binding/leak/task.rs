@@ -4,7 +4,7 @@ use std::{
     collections::VecDeque,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU8, Ordering},
+        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -41,6 +41,8 @@ pub(super) struct Shared {
     pub(super) want_gc: AtomicBool,
     /// What the detector asks of the JavaScript thread: nothing, or one of the below.
     pub(super) wish: AtomicU8,
+    /// When it was asked, in nanoseconds of the clock.
+    pub(super) wished_at: AtomicU64,
     pub(super) outbox: Mutex<VecDeque<Message>>,
 }
 
@@ -60,7 +62,12 @@ impl Shared {
 
     /// Leaves a wish for the JavaScript thread; true when it has to be told.
     fn wish(&self, wish: u8) -> bool {
-        wish != NOTHING && self.wish.fetch_max(wish, Ordering::AcqRel) == NOTHING
+        if wish == NOTHING {
+            return false;
+        }
+        let now = u64::try_from(self.clock.origin.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.wished_at.store(now, Ordering::Relaxed);
+        self.wish.fetch_max(wish, Ordering::AcqRel) == NOTHING
     }
 
     /// Adds what fits; true when the event loop has to be told. An event loop that does not fetch loses `gc` messages first.
