@@ -4,6 +4,7 @@
 //   HEAPRS_DETECTOR_PAIRS=20 HEAPRS_DETECTOR_SERVER_SECONDS=2   of servers, four runs each
 //   HEAPRS_AUTOCANNON=node_modules/autocannon                   asks with it
 //   HEAPRS_DETECTOR_SECONDS=30                                  of the two other parts
+//   HEAPRS_DETECTOR_ROUNDS=3                                    of the last part, three runs each
 //   HEAPRS_DETECTOR=callbacks|server|chain                      one part
 
 import { join } from 'node:path';
@@ -11,6 +12,7 @@ import { measure, median } from './tools.mjs';
 
 const pairs = Number(process.env.HEAPRS_DETECTOR_PAIRS ?? 20);
 const seconds = Number(process.env.HEAPRS_DETECTOR_SECONDS ?? 30);
+const rounds = Number(process.env.HEAPRS_DETECTOR_ROUNDS ?? 3);
 const only = process.env.HEAPRS_DETECTOR;
 
 // Everything a detector does on the JavaScript thread goes through the native class: its callbacks, and `ready` on the event loop.
@@ -19,11 +21,17 @@ const CALLBACKS = `
   const { LeakDetector } = require(heaprsPath);
   const { native } = require(heaprsPath + '/lib/native.js');
   const [sensitivity, seconds] = [process.argv[1], Number(process.argv[2])];
-  let source, delivery = 0;
+  let source, delivery = 0, deliveryCpu = 0;
+  const cpu = process.threadCpuUsage ? () => { const { user, system } = process.threadCpuUsage(); return (user + system) / 1000; } : () => NaN;
   const { start } = native().GcDetector.prototype;
   native().GcDetector.prototype.start = function (sizes, ready) {
     source = this;
-    return start.call(this, sizes, () => { const at = performance.now(); ready(); delivery += performance.now() - at; });
+    return start.call(this, sizes, () => {
+      const at = performance.now(), used = cpu();
+      ready();
+      delivery += performance.now() - at;
+      deliveryCpu += cpu() - used;
+    });
   };
   // Of heaprs's own thread, in nanoseconds, as the kernel counts them.
   const threads = () => fs.readdirSync('/proc/self/task').filter((id) => fs.readFileSync('/proc/self/task/' + id + '/comm', 'utf8').trim() === 'heaprs')
@@ -39,15 +47,15 @@ const CALLBACKS = `
     if (performance.now() - begun < seconds * 1000) return;
     clearInterval(timer);
     const wallMs = performance.now() - begun;
-    console.log(JSON.stringify({ ...source.costs(), deliveryMs: delivery, threadMs: threads() / 1e6, wallMs }));
+    console.log(JSON.stringify({ ...source.costs(), deliveryMs: delivery, deliveryCpuMs: deliveryCpu, threadMs: threads() / 1e6, wallMs }));
     detector.stop();
   }, 5);`;
 
 function callbacks() {
   for (const sensitivity of ['medium', 'high']) {
-    const { collections, totalMs, p99Ms, worstMs, deliveryMs, threadMs, wallMs } = measure(CALLBACKS, { args: [sensitivity, String(seconds)] });
+    const { collections, totalMs, p99Ms, worstMs, deliveryMs, deliveryCpuMs, threadMs, wallMs } = measure(CALLBACKS, { args: [sensitivity, String(seconds)] });
     const share = (ms) => `${((ms / wallMs) * 100).toFixed(4)} %`;
-    console.log(`${sensitivity.padEnd(8)} ${collections} collections in ${(wallMs / 1000).toFixed(0)} s: a collection p99 ${(p99Ms * 1000).toFixed(0)} µs, worst ${(worstMs * 1000).toFixed(0)} µs; of wall time: callbacks ${share(totalMs)}, deliveries ${share(deliveryMs)}, the background thread ${share(threadMs)}`);
+    console.log(`${sensitivity.padEnd(8)} ${collections} collections in ${(wallMs / 1000).toFixed(0)} s: a collection p99 ${(p99Ms * 1000).toFixed(0)} µs, worst ${(worstMs * 1000).toFixed(0)} µs; of wall time: callbacks ${share(totalMs)}, deliveries ${share(deliveryMs)}${deliveryCpuMs === null ? '' : ` (CPU time ${share(deliveryCpuMs)})`}, the background thread ${share(threadMs)}`);
   }
 }
 
@@ -192,18 +200,32 @@ const CHAIN = `
   };
   turn();`;
 
+const MODES = [['off', 'no detector'], ['detection', 'diagnose: false'], ['diagnosis', 'detection and diagnosis']];
+
 function chain() {
-  for (const [mode, title] of [['off', 'no detector'], ['detection', 'diagnose: false'], ['diagnosis', 'detection and diagnosis']]) {
-    const { worst, p999, leak, pauseMs, holder, callback, stretches, full } = measure(CHAIN, { args: [mode, String(Math.max(seconds, 40))] });
-    const found = leak ? `leak told${holder ? `, ${holder}, captures took ${pauseMs.toFixed(1)} ms in all` : ''}` : 'no leak told';
-    console.log(`${title.padEnd(24)} the loop was held up by ${worst.toFixed(1)} ms at worst, one turn in a thousand by ${p999.toFixed(1)} ms   (${found})`);
-    console.log(`  ${full.length} full collections, at worst ${full[0]?.toFixed(1)} ms, ${median(full).toFixed(1)} ms in the median`);
-    if (mode === 'off') continue;
-    stretches.sort((a, b) => b.worst - a.worst);
-    console.log(`  by heaprs itself at worst ${stretches[0].worst.toFixed(2)} ms (${stretches[0].name}); callbacks of a collection ${callback.toFixed(3)} ms`);
-    for (const { name, count, total, worst: ms, worstCpu } of stretches.slice(0, 6)) {
-      console.log(`    ${name.padEnd(26)} ${String(count).padStart(5)} times, ${total.toFixed(1)} ms in all, at worst ${ms.toFixed(2)} ms${worstCpu === null ? '' : `, ${worstCpu.toFixed(2)} ms of CPU`}`);
+  const worsts = Object.fromEntries(MODES.map(([mode]) => [mode, []]));
+  for (let round = 1; round <= rounds; round++) {
+    for (const [mode, title] of MODES) {
+      const told = measure(CHAIN, { args: [mode, String(Math.max(seconds, 40))] });
+      worsts[mode].push(told.worst);
+      tell(`${round}. ${title}`, told);
     }
+  }
+  for (const [mode, title] of MODES) {
+    const more = mode === 'off' ? '' : `; more than without, round by round: ${worsts[mode].map((ms, i) => (ms - worsts.off[i]).toFixed(1)).join(', ')} ms`;
+    console.log(`${title}: at worst ${median(worsts[mode]).toFixed(1)} ms in the median of ${rounds} rounds${more}`);
+  }
+}
+
+function tell(title, { worst, p999, leak, pauseMs, holder, callback, stretches, full }) {
+  const found = leak ? `leak told${holder ? `, ${holder}, captures took ${pauseMs.toFixed(1)} ms in all` : ''}` : 'no leak told';
+  console.log(`${title.padEnd(27)} the loop was held up by ${worst.toFixed(1)} ms at worst, one turn in a thousand by ${p999.toFixed(1)} ms   (${found})`);
+  console.log(`  ${full.length} full collections, at worst ${full[0]?.toFixed(1)} ms, ${median(full).toFixed(1)} ms in the median`);
+  if (stretches.length === 0) return;
+  stretches.sort((a, b) => b.worst - a.worst);
+  console.log(`  by heaprs itself at worst ${stretches[0].worst.toFixed(2)} ms (${stretches[0].name}); callbacks of a collection ${callback.toFixed(3)} ms`);
+  for (const { name, count, total, worst: ms, worstCpu } of stretches.slice(0, 4)) {
+    console.log(`    ${name.padEnd(26)} ${String(count).padStart(5)} times, ${total.toFixed(1)} ms in all, at worst ${ms.toFixed(2)} ms${worstCpu === null ? '' : `, ${worstCpu.toFixed(2)} ms of CPU`}`);
   }
 }
 
