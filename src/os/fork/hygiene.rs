@@ -2,7 +2,7 @@
 //! core dump, first to go when memory runs out, gone when its time or its reader is.
 
 use std::{
-    io,
+    fs, io,
     os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd},
     ptr,
 };
@@ -113,6 +113,13 @@ pub(super) fn to_be_closed_last(fd: OwnedFd) -> OwnedFd {
     if raised >= 0 { unsafe { OwnedFd::from_raw_fd(raised) } } else { fd }
 }
 
+/// Makes the table of descriptors as large as [`to_be_closed_last`] needs it: where threads share it, the kernel takes up to 15 ms for that, which would
+/// be the app's pause. It stays so.
+pub(super) fn widen_descriptor_table() {
+    let Ok(any) = fs::File::open("/dev/null") else { return };
+    drop(to_be_closed_last(any.into()));
+}
+
 fn raise(fd: RawFd) -> RawFd {
     for at_least in [HIGH, 200, 60] {
         // SAFETY: duplicates a descriptor of ours.
@@ -173,7 +180,7 @@ fn reset_signals() {
 fn limit_memory(more: u64) {
     // Sizes in pages, the whole first.
     let Some(pages) =
-        std::fs::read_to_string("/proc/self/statm").ok().and_then(|statm| statm.split(' ').next()?.parse::<u64>().ok())
+        fs::read_to_string("/proc/self/statm").ok().and_then(|statm| statm.split(' ').next()?.parse::<u64>().ok())
     else {
         return;
     };

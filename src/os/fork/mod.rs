@@ -60,6 +60,7 @@ impl ForkPreparation {
     /// Looks at this process.
     pub fn new() -> io::Result<Self> {
         let taken = Instant::now();
+        hygiene::widen_descriptor_table();
         Ok(ForkPreparation { mappings: Mappings::scan()?, event_descriptors: event_descriptors(), taken })
     }
 
