@@ -121,7 +121,8 @@ impl PreparedFork {
         let isolate = Isolate::current(Feature::Snapshot)?;
         let platform = ChildPlatform::find().map_err(unavailable)?;
         let memory = memory::plan(isolate.estimate_heap().ok(), self.room, options.ignore_memory)?;
-        let supervision = Supervision::prepare(self.room)?;
+        // Its address space a child has for itself.
+        let supervision = Supervision::prepare(self.room.filter(|room| !room.is_address_space()))?;
         let now = Instant::now();
         let lifetime = options.deadline.map_or(LIFETIME, |at| at.saturating_duration_since(now));
         if options.comparable_ids {
