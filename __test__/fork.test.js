@@ -3,7 +3,7 @@
 
 const test = require('node:test');
 const assert = require('node:assert');
-const { spawn, spawnSync } = require('node:child_process');
+const { spawnSync } = require('node:child_process');
 const fs = require('node:fs');
 const path = require('node:path');
 const { GROUPS, group, limited, noGroups } = require('./control-group.js');
@@ -343,24 +343,29 @@ test('where a fork is refused, auto goes inline and says so', { skip: skip || (s
   const rules = [[0x20, 0, 0, 0], [0x15, 0, 1, 435], [0x06, 0, 0, 0x50026], [0x15, 4, 0, 57], [0x15, 3, 0, 58], [0x15, 0, 3, 56], [0x20, 0, 0, 16], [0x45, 1, 0, 0x10000], [0x06, 0, 0, 0x50001], [0x06, 0, 0, 0x7fff0000]];
   const filter = Buffer.concat(rules.map(([code, yes, no, value]) => { const b = Buffer.alloc(8); b.writeUInt16LE(code, 0); b[2] = yes; b[3] = no; b.writeUInt32LE(value, 4); return b; }));
   const launcher = `my $f = pack 'H*', shift; my $p = pack 'S x6 P', length($f) / 8, $f; syscall(157, 38, 1, 0, 0, 0) == 0 && syscall(157, 22, 2, $p, 0, 0) == 0 or die "no filter: $!"; exec @ARGV or die $!;`;
-  const code = `const heaprs = require(${JSON.stringify(root)}); ${TOOLS} (async () => {
+  const refused = (code) => program(t, code, { shell: 'set -- perl -e "$LAUNCHER" "$FILTER" "$@"', env: { LAUNCHER: launcher, FILTER: filter.toString('hex') } });
+  const result = await refused(`
     fill(1000);
     const before = heaprs.forkSupport();
     const inline = await capture({ mode: 'auto' });
     check(inline.file);
     const error = await capture({ mode: 'fork' }).catch((e) => e);
-    console.log(JSON.stringify([before.supported, inline.mode, inline.fallbackReason, inline.attempts, error.code, heaprs.forkSupport()]));
-  })();`;
-  const child = spawn('perl', ['-e', launcher, filter.toString('hex'), process.execPath, '-e', code], { cwd: scratch(t), stdio: ['ignore', 'pipe', 'pipe'] });
-  let [out, err] = ['', ''];
-  child.stdout.on('data', (data) => (out += data));
-  child.stderr.on('data', (data) => (err += data));
-  const status = await new Promise((resolve) => child.on('close', resolve));
-  assert.deepStrictEqual([status, err], [0, '']);
-  const [before, mode, why, attempts, errorCode, support] = JSON.parse(out);
+    assert.throws(() => require('node:child_process').execFileSync('true'), /EPERM/);
+    console.log(JSON.stringify([before.supported, inline.mode, inline.fallbackReason, inline.attempts, error.code, heaprs.forkSupport()]));`);
+  assert.deepStrictEqual([result.code, result.stderr], [0, '']);
+  const [before, mode, why, attempts, errorCode, support] = result.json();
   assert.deepStrictEqual([before, mode, attempts, errorCode, support.supported], [true, 'inline', 2, 'ERR_HEAPRS_UNAVAILABLE', false]);
   assert.match(why, /could not be forked: .*[Pp]ermi/);
   assert.match(support.reason, /refuses to fork/);
+  // The demand first, which finds it out.
+  fine(await refused(`
+    const error = await capture({ mode: 'fork' }).catch((e) => e);
+    assert.match(error.code, /^ERR_HEAPRS_(FORK_FAILED|UNAVAILABLE)$/, error.stack);
+    const { file, mode, fallbackReason } = await capture({ mode: 'auto' });
+    assert.strictEqual(mode, 'inline');
+    assert.match(fallbackReason, /fork/);
+    check(file);
+    console.log('fine');`));
 });
 
 test('limits of processes, files and memory: a complete file or an error, and the app goes on', { skip }, async (t) => {
@@ -395,21 +400,6 @@ test('limits of processes, files and memory: a complete file or an error, and th
     assert.deepStrictEqual(children(), []);
     console.log('fine');`, { shell: `ulimit -v ${Number(size) + 60_000}`, env: { MALLOC_ARENA_MAX: '1' } });
   fine(tight);
-});
-
-const launcher = path.join(__dirname, 'no-fork.py');
-const noLauncher = process.arch === 'x64' ? spawnSync('python3', [launcher, 'true']).status !== 0 && 'needs python3 and seccomp' : 'needs x86-64';
-
-test('where the kernel refuses new processes, the app itself walks the heap, or says why not', { skip: skip || noLauncher }, async (t) => {
-  fine(await program(t, `
-    const error = await capture({ mode: 'fork' }).catch((e) => e);
-    assert.match(error.code, /^ERR_HEAPRS_(FORK_FAILED|UNAVAILABLE)$/, error.stack);
-    const { file, mode, fallbackReason } = await capture({ mode: 'auto' });
-    assert.strictEqual(mode, 'inline');
-    assert.match(fallbackReason, /fork/);
-    check(file);
-    assert.throws(() => require('node:child_process').execFileSync('true'), /EPERM/);
-    console.log('fine');`, { shell: `set -- python3 '${launcher}' "$@"` }));
 });
 
 test('where memory is too short for a fork, auto says so', { skip: skip || (spawnSync('prlimit', ['--version']).status !== 0 && 'needs prlimit') }, async (t) => {

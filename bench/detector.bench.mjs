@@ -15,6 +15,9 @@ const seconds = Number(process.env.HEAPRS_DETECTOR_SECONDS ?? 30);
 const rounds = Number(process.env.HEAPRS_DETECTOR_ROUNDS ?? 3);
 const only = process.env.HEAPRS_DETECTOR;
 
+// Milliseconds of this thread, where Node.js tells.
+const CPU = 'const cpu = process.threadCpuUsage ? () => { const { user, system } = process.threadCpuUsage(); return (user + system) / 1000; } : () => NaN;';
+
 // Everything a detector does on the JavaScript thread goes through the native class: its callbacks, and `ready` on the event loop.
 const CALLBACKS = `
   const fs = require('node:fs');
@@ -22,7 +25,7 @@ const CALLBACKS = `
   const { native } = require(heaprsPath + '/lib/native.js');
   const [sensitivity, seconds] = [process.argv[1], Number(process.argv[2])];
   let source, delivery = 0, deliveryCpu = 0;
-  const cpu = process.threadCpuUsage ? () => { const { user, system } = process.threadCpuUsage(); return (user + system) / 1000; } : () => NaN;
+  ${CPU}
   const { start } = native().GcDetector.prototype;
   native().GcDetector.prototype.start = function (sizes, ready) {
     source = this;
@@ -144,7 +147,7 @@ const CHAIN = `
   const [mode, seconds] = [process.argv[1], Number(process.argv[2])];
   const told = {}, stretches = new Map();
   let depth = 0, source;
-  const cpu = process.threadCpuUsage ? () => { const { user, system } = process.threadCpuUsage(); return (user + system) / 1000; } : () => NaN;
+  ${CPU}
   const timed = (name, call) => function (...args) {
     if (depth++ > 0) try { return Reflect.apply(call, this, args); } finally { depth--; }
     const at = performance.now(), used = cpu();

@@ -165,7 +165,7 @@ impl Detector {
     }
 
     fn judge(&mut self, at: Duration, out: &mut Vec<Output>) {
-        let cooling = self.last_leak.is_some_and(|last| at < last.saturating_add(self.config.cooldown()));
+        let cooling = at < self.cooled();
         let (min_growth, limit) = (self.config.min_growth(), self.heap_limit as f64);
         let mut suspicions = Vec::new();
         for watcher in &mut self.watchers {
@@ -187,6 +187,11 @@ impl Detector {
         if let Some((place, growth)) = suspicions.first() {
             out.push(Output::Suspicion(self.verdict(*place, growth)));
         }
+    }
+
+    /// From when on a leak may be told.
+    fn cooled(&self) -> Duration {
+        self.last_leak.map_or(Duration::ZERO, |last| last.saturating_add(self.config.cooldown()))
     }
 
     fn verdict(&self, place: Place, growth: &Assessment) -> Verdict {
@@ -219,9 +224,9 @@ impl Detector {
         let (sensitivity, paid) = (self.config.sensitivity, self.paid);
         let rested = |w: &Watch| paid.is_none_or(|(then, cost)| at >= then + cost.saturating_mul(w.rest(sensitivity)));
         // What is seen until then ends before another leak may be told.
-        let rest = self.last_leak.map_or(Duration::ZERO, |leak| leak.saturating_add(self.config.cooldown()));
+        let cooled = self.cooled();
         let due = |w: &Watcher| {
-            at + w.watch.window >= rest && last.is_none_or(|last| at >= last + w.interval()) && rested(&w.watch)
+            at + w.watch.window >= cooled && last.is_none_or(|last| at >= last + w.interval()) && rested(&w.watch)
         };
         if self.watchers.iter().any(|w| due(w) && w.is_curious(min_growth, limit)) {
             self.request = Some(Request { at, times: times + 1 });

@@ -227,9 +227,9 @@ impl GcWatch {
         self.shared.hand_over(0, self.shared.now(), 0, sizes[field::USED], sizes[field::EXTERNAL], &sizes, isolate);
     }
 
-    /// Whether a full collection has ended since `at`, from the watch's origin.
-    pub fn has_collected_since(&self, at: Duration) -> bool {
-        u128::from(self.shared.full_at.load(Ordering::Relaxed)) >= at.as_nanos().max(1)
+    /// When the last full collection ended, from the watch's origin; zero when none has.
+    pub fn last_full(&self) -> Duration {
+        Duration::from_nanos(self.shared.full_at.load(Ordering::Relaxed))
     }
 
     /// What the callbacks have taken so far.

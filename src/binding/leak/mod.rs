@@ -216,7 +216,7 @@ impl Running {
             _ => return,
         };
         // V8 may have collected by itself before the event loop has come to this.
-        if self.watch.has_collected_since(Duration::from_nanos(self.shared.wished_at.load(Ordering::Relaxed))) {
+        if self.watch.last_full() > Duration::from_nanos(self.shared.wished_at.load(Ordering::Relaxed)) {
             return;
         }
         // Where V8 can't be asked, its own collections have to do.
