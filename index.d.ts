@@ -373,7 +373,7 @@ export interface LeakDetectorOptions {
   /**
    * How long growth has to last before it is a leak. `'medium'` (default), for production: most of a day; 40 minutes when it has eaten a third
    * of the room under the heap's limit in them, 5 minutes when half. In simulation, the slowest growth found in an hour is half of that room an hour (40 to 48 % is found
-   * within 80 minutes), growth by 1 % of the heap an hour is found within a day (in 19 hours), with less than one false alarm in 30,000 hours; what grows by less than 5 %
+   * within 82 minutes), growth by 1 % of the heap an hour is found within a day (in 19 hours), with less than one false alarm in 30,000 hours; what grows by less than 5 %
    * of the heap or 4 MiB in a day is not found. `'low'`: two and a half days, 10 %; 6 hours for a third of the room, 40 minutes for half: the slowest growth found in an hour
    * is 80 % of the room. `'high'`, for tests
    * and hunts: half a minute, 1 MiB; the slowest growth found in an hour is 2 MB, or 3 % of the heap; what swings more slowly than that looks like a leak to it.
