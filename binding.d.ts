@@ -597,7 +597,6 @@ export interface SeenCollection {
   /** Of `usedAfter`, in the new space. */
   young?: number
   heapLimit: number
-  externalBefore: number
   external: number
 }
 

@@ -182,7 +182,7 @@ function places(directory) {
     'LeakDetector thread': firstMessage,
     ObservedDetector: () => new binding.ObservedDetector({ sensitivity: 'high' }),
     'ObservedDetector.observe': () => new binding.ObservedDetector({ sensitivity: 'high' })
-      .observe({ gcType: 4, at: 1, pauseMs: 1, usedBefore: 2, usedAfter: 1, heapLimit: 9, externalBefore: 0, external: 0 }),
+      .observe({ gcType: 4, at: 1, pauseMs: 1, usedBefore: 2, usedAfter: 1, heapLimit: 9, external: 0 }),
     openHeapFile: opened,
     'openHeapFile thread': opened,
     'compareHeapFiles.arguments': async () => binding.compareHeapFiles(await opened(), await opened(), 'id', task()),

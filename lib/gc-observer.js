@@ -52,7 +52,6 @@ class GcObserver {
       usedAfter: after.used,
       young: after.young,
       heapLimit: after.limit,
-      externalBefore: before.external,
       external: after.external
     };
     if (seen.gcType === 4) this.#spaces = after.spaces.map(({ space_name: name, space_used_size: used }) => ({ name, used }));

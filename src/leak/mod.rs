@@ -55,7 +55,8 @@ pub struct Detector {
     watchers: Vec<Watcher>,
     /// Bytes allocated since the beginning: the measure of work done.
     work: f64,
-    used: Option<u64>,
+    /// What it was seen by last.
+    last: Option<Observation>,
     heap_used: u64,
     heap_limit: u64,
     last_seen: Duration,
@@ -86,7 +87,7 @@ impl Detector {
             stats: Stats::default(),
             watchers: config.sensitivity.watches().iter().map(|&watch| Watcher::new(watch, at)).collect(),
             work: 0.0,
-            used: None,
+            last: None,
             heap_used: 0,
             heap_limit: 0,
             last_seen: at,
@@ -102,8 +103,8 @@ impl Detector {
     pub fn observe(&mut self, seen: &Observation, out: &mut Vec<Output>) {
         self.last_seen = seen.at;
         self.heap_limit = seen.heap_limit;
-        if let Some(used) = self.used.replace(seen.used_after) {
-            self.work += seen.used_before.saturating_sub(used) as f64;
+        if let Some(last) = self.last.replace(*seen) {
+            self.work += seen.allocated_since(&last) as f64;
         }
         let swept = self.off_heap(seen);
         for watcher in &mut self.watchers {
@@ -141,7 +142,7 @@ impl Detector {
     fn off_heap(&mut self, seen: &Observation) -> bool {
         let swept = self.sweeping.take();
         if let Some(at_full) = swept {
-            let live = at_full.min(seen.external_before).min(seen.external);
+            let live = at_full.min(seen.external);
             for watcher in &mut self.watchers {
                 watcher.off_heap_lives(seen.at, self.work, live as f64);
             }

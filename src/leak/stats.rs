@@ -68,11 +68,11 @@ mod tests {
             at: Duration::ZERO,
             kind: Some(kind),
             pause: Duration::ZERO,
-            used_before: used_after,
+            used_before: None,
             used_after,
             young: None,
+            young_room: None,
             heap_limit: 1000,
-            external_before: 5,
             external: 5,
         }
     }

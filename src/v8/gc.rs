@@ -38,16 +38,16 @@ pub struct GcRecord {
     pub at: Duration,
     /// Between the two callbacks.
     pub pause: Duration,
-    /// `used_heap_size` in the prologue.
-    pub used_before: u64,
+    /// `used_heap_size` in the prologue, when it was [wanted](GcWatch::want_used_before).
+    pub used_before: Option<u64>,
     /// `used_heap_size` in the epilogue.
     pub used_after: u64,
     /// What of `used_after` lies in the new space; `None` where V8 does not tell.
     pub young: Option<u64>,
+    /// What the new space has room for until its next collection; `None` where V8 does not tell.
+    pub young_room: Option<u64>,
     /// `heap_size_limit`.
     pub heap_limit: u64,
-    /// `external_memory` in the prologue.
-    pub external_before: u64,
     /// `external_memory` in the epilogue.
     pub external: u64,
 }
@@ -96,6 +96,9 @@ struct Shared {
     /// Collections can nest (a young one inside a full one's prologue, or one that a callback causes).
     depth: AtomicUsize,
     open: [Before; NESTED],
+    /// Whether prologues ask V8 for sizes. V8 then walks the pages of its new space, which are in no cache before a collection: two thirds
+    /// of what both callbacks take.
+    want_used_before: AtomicBool,
     /// When the last full collection ended.
     full_at: AtomicU64,
     costs: Costs,
@@ -109,7 +112,6 @@ struct Shared {
 struct Before {
     at: AtomicU64,
     used: AtomicU64,
-    external: AtomicU64,
     cost: AtomicU64,
 }
 
@@ -129,6 +131,8 @@ mod field {
 
 /// `space_used_size_` of HeapSpaceStatistics; word 0 is the name.
 const SPACE_USED: usize = 2;
+/// `space_available_size_`.
+const SPACE_AVAILABLE: usize = 3;
 
 /// V8's GCType of a full collection.
 const MARK_SWEEP_COMPACT: c_int = 4;
@@ -136,7 +140,7 @@ const MARK_SWEEP_COMPACT: c_int = 4;
 /// Every bit of V8's GCType.
 const ALL_TYPES: c_int = 31;
 
-/// `young` where it is not known.
+/// A size that is not known.
 const UNKNOWN: u64 = u64::MAX;
 
 type GcCallback = extern "C" fn(*mut c_void, c_int, c_int, *mut c_void);
@@ -177,6 +181,7 @@ impl Isolate {
             spaces,
             depth: AtomicUsize::new(0),
             open: Default::default(),
+            want_used_before: AtomicBool::new(false),
             full_at: AtomicU64::new(0),
             costs: Costs::new(),
             woken: AtomicBool::new(false),
@@ -224,7 +229,12 @@ impl GcWatch {
     pub fn sample(&self) {
         let isolate = self.isolate.raw.as_ptr();
         let sizes = self.shared.sizes(isolate);
-        self.shared.hand_over(0, self.shared.now(), 0, sizes[field::USED], sizes[field::EXTERNAL], &sizes, isolate);
+        self.shared.hand_over(0, self.shared.now(), 0, UNKNOWN, &sizes, isolate);
+    }
+
+    /// Whether collections from now on are to tell what was used before them.
+    pub fn want_used_before(&self, wanted: bool) {
+        self.shared.want_used_before.store(wanted, Ordering::Relaxed);
     }
 
     /// When the last full collection ended, from the watch's origin; zero when none has.
@@ -293,26 +303,21 @@ impl Shared {
         sizes
     }
 
-    fn young(&self, isolate: *mut c_void) -> u64 {
-        let Some(get) = self.get_space else { return UNKNOWN };
+    /// Used and available bytes of the new space.
+    fn young(&self, isolate: *mut c_void) -> (u64, u64) {
+        let Some(get) = self.get_space else { return (UNKNOWN, UNKNOWN) };
         let mut space = [0; ROOM];
-        if get(isolate, &raw mut space, self.new_space) { space[SPACE_USED] } else { UNKNOWN }
+        if get(isolate, &raw mut space, self.new_space) {
+            (space[SPACE_USED], space[SPACE_AVAILABLE])
+        } else {
+            (UNKNOWN, UNKNOWN)
+        }
     }
 
-    #[allow(clippy::too_many_arguments, reason = "the words of one record, once")]
-    fn hand_over(
-        &self,
-        kind: u64,
-        at: u64,
-        pause: u64,
-        used: u64,
-        external: u64,
-        after: &[u64; ROOM],
-        isolate: *mut c_void,
-    ) {
-        let young = self.young(isolate);
-        let limit = after[field::LIMIT];
-        self.ring.push(&[kind, at, pause, used, after[field::USED], young, limit, external, after[field::EXTERNAL]]);
+    fn hand_over(&self, kind: u64, at: u64, pause: u64, before: u64, sizes: &[u64; ROOM], isolate: *mut c_void) {
+        let (young, room) = self.young(isolate);
+        let [used, limit, external] = [field::USED, field::LIMIT, field::EXTERNAL].map(|field| sizes[field]);
+        self.ring.push(&[kind, at, pause, before, used, young, room, limit, external]);
         if !self.woken.swap(true, Ordering::SeqCst) {
             // Waking must not fail, and if it does all the same, it must not reach V8.
             let _ = catch_unwind(AssertUnwindSafe(|| (self.wake)()));
@@ -327,13 +332,13 @@ extern "C" fn prologue(isolate: *mut c_void, _type: c_int, _flags: c_int, data: 
     // SAFETY: V8 passes back the pointer that `hook` gave it, to a `Shared` that lives until the hook is removed.
     let shared = unsafe { &*data.cast::<Shared>() };
     let at = shared.now();
-    let sizes = shared.sizes(isolate);
+    let wanted = shared.want_used_before.load(Ordering::Relaxed);
+    let used = if wanted { shared.sizes(isolate)[field::USED] } else { UNKNOWN };
     let depth = shared.depth.load(Ordering::Relaxed);
     shared.depth.store(depth.saturating_add(1), Ordering::Relaxed);
     if let Some(before) = shared.open.get(depth) {
         before.at.store(at, Ordering::Relaxed);
-        before.used.store(sizes[field::USED], Ordering::Relaxed);
-        before.external.store(sizes[field::EXTERNAL], Ordering::Relaxed);
+        before.used.store(used, Ordering::Relaxed);
         before.cost.store(shared.now().saturating_sub(at), Ordering::Relaxed);
     }
 }
@@ -352,8 +357,8 @@ extern "C" fn epilogue(isolate: *mut c_void, gc_type: c_int, flags: c_int, data:
     let Some(before) = shared.open.get(depth) else { return };
     let sizes = shared.sizes(isolate);
     let kind = u64::from(gc_type.cast_unsigned()) | u64::from(flags.cast_unsigned()) << 32;
-    let (used, external) = (before.used.load(Ordering::Relaxed), before.external.load(Ordering::Relaxed));
-    shared.hand_over(kind, at, at.saturating_sub(before.at.load(Ordering::Relaxed)), used, external, &sizes, isolate);
+    let pause = at.saturating_sub(before.at.load(Ordering::Relaxed));
+    shared.hand_over(kind, at, pause, before.used.load(Ordering::Relaxed), &sizes, isolate);
     if gc_type == MARK_SWEEP_COMPACT {
         shared.full_at.store(at, Ordering::Relaxed);
         if let Some(get) = shared.get_space {
@@ -364,23 +369,23 @@ extern "C" fn epilogue(isolate: *mut c_void, gc_type: c_int, flags: c_int, data:
 }
 
 fn unpack(record: &[u64; WORDS]) -> GcRecord {
-    let [kind, at, pause, used_before, used_after, young, heap_limit, external_before, external] = *record;
+    let [kind, at, pause, used_before, used_after, young, young_room, heap_limit, external] = *record;
     GcRecord {
         gc_type: (kind & 0xffff_ffff) as u32,
         flags: (kind >> 32) as u32,
         at: Duration::from_nanos(at),
         pause: Duration::from_nanos(pause),
-        used_before,
+        used_before: known(used_before),
         used_after,
         young: known(young),
+        young_room: known(young_room),
         heap_limit,
-        external_before,
         external,
     }
 }
 
-fn known(young: u64) -> Option<u64> {
-    (young != UNKNOWN).then_some(young)
+fn known(size: u64) -> Option<u64> {
+    (size != UNKNOWN).then_some(size)
 }
 
 /// Whether the fields are where we look for them. Between the two calls JavaScript may have allocated a little.
@@ -425,6 +430,7 @@ mod tests {
         let gc = unpack(&record);
         assert_eq!((gc.gc_type, gc.flags, gc.young), (4, 64, None));
         assert_eq!((gc.at, gc.pause), (Duration::from_micros(5), Duration::from_micros(1)));
-        assert_eq!((gc.used_before, gc.used_after, gc.heap_limit, gc.external_before, gc.external), (9, 8, 7, 6, 5));
+        assert_eq!((gc.used_before, gc.used_after, gc.young_room), (Some(9), 8, Some(7)));
+        assert_eq!((gc.heap_limit, gc.external), (6, 5));
     }
 }

@@ -93,7 +93,6 @@ pub(crate) fn run(
     let mut threshold = live(0.0, random) * gc.factor + 4e6;
     let mut requested = false;
     let (mut before, mut in_a_row) = (f64::INFINITY, 0);
-    let mut used = 0.0;
     let mut at = 0.0;
     while at < seconds {
         at += gc.every * random.between(0.5, 1.5);
@@ -102,24 +101,22 @@ pub(crate) fn run(
         let natural = lives + garbage > threshold;
         let full = natural || requested;
         let young = random.between(0.0, 1e6);
-        let used_before = used + 16e6_f64.min(gc.every * 4e6) + gc.promoted * gc.every;
         let used_after = if full {
             garbage = 0.0;
             lives + random.unit() * gc.floating
         } else {
             lives + garbage + young
         };
-        used = used_after;
         let external = off_heap(at, random);
         let seen = Observation {
             at: Duration::from_secs_f64(at),
             kind: Some(if full { GcKind::MarkSweepCompact } else { GcKind::Scavenge }),
             pause: if full { Duration::from_secs_f64(lives * 0.5e-9) } else { Duration::from_millis(1) },
-            used_before: used_before as u64,
+            used_before: None,
             used_after: used_after as u64,
             young: Some(if full { 0 } else { young as u64 }),
+            young_room: Some(16e6_f64.min(gc.every * 4e6) as u64),
             heap_limit: gc.limit as u64,
-            external_before: external as u64,
             external: external as u64,
         };
         if full {

@@ -111,7 +111,7 @@ impl Clock {
                 let gc = GcEvent {
                     kind: GcKind::from_v8(record.gc_type).as_str(),
                     pause_ms: record.pause.as_secs_f64() * 1000.0,
-                    used_before: record.used_before as f64,
+                    used_before: record.used_before.unwrap_or(record.used_after) as f64,
                     used_after: record.used_after as f64,
                     heap_limit: record.heap_limit as f64,
                     external: record.external as f64,

@@ -125,7 +125,7 @@ impl GcDetector {
     pub fn want_gc(&self, env: Env, wanted: bool) -> napi::Result<()> {
         guard(env, "GcDetector.wantGc", || {
             if let Some(running) = &*self.running.borrow() {
-                running.shared.want_gc.store(wanted, Ordering::Relaxed);
+                running.watch.want_used_before(wanted);
             }
             Ok(())
         })
@@ -187,7 +187,6 @@ impl Running {
             clock: Clock::start(),
             wake: Notify::new(),
             closed: AtomicBool::new(false),
-            want_gc: AtomicBool::new(false),
             wish: AtomicU8::new(NOTHING),
             wished_at: AtomicU64::new(0),
             outbox: Mutex::default(),

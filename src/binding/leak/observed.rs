@@ -26,7 +26,6 @@ pub struct SeenCollection {
     /// Of `usedAfter`, in the new space.
     pub young: Option<f64>,
     pub heap_limit: f64,
-    pub external_before: f64,
     pub external: f64,
 }
 
@@ -68,11 +67,11 @@ impl SeenCollection {
             flags: 0,
             at: time(self.at),
             pause: time(self.pause_ms),
-            used_before: self.used_before as u64,
+            used_before: Some(self.used_before as u64),
             used_after: self.used_after as u64,
             young: self.young.map(|bytes| bytes as u64),
+            young_room: None,
             heap_limit: self.heap_limit as u64,
-            external_before: self.external_before as u64,
             external: self.external as u64,
         }
     }

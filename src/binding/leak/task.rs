@@ -38,7 +38,6 @@ pub(super) struct Shared {
     pub(super) clock: Clock,
     pub(super) wake: Notify,
     pub(super) closed: AtomicBool,
-    pub(super) want_gc: AtomicBool,
     /// What the detector asks of the JavaScript thread: nothing, or one of the below.
     pub(super) wish: AtomicU8,
     /// When it was asked, in nanoseconds of the clock.
@@ -124,12 +123,12 @@ impl Task {
     }
 
     fn step(&mut self) -> Step {
-        let want_gc = self.shared.want_gc.load(Ordering::Relaxed);
         let mut step = Step { messages: Vec::new(), wish: NOTHING };
         let mut outputs = Vec::new();
         self.reader.drain(|record| {
             self.last_record = self.last_record.max(record.at);
-            if want_gc && record.gc_type != 0 {
+            // Known where somebody wants to hear of each collection.
+            if record.used_before.is_some() {
                 step.messages.push(Message::Gc(record));
             }
             self.detector.observe(&observation(&record), &mut outputs);
@@ -171,8 +170,8 @@ pub(super) fn observation(record: &GcRecord) -> Observation {
         used_before: record.used_before,
         used_after: record.used_after,
         young: record.young,
+        young_room: record.young_room,
         heap_limit: record.heap_limit,
-        external_before: record.external_before,
         external: record.external,
     }
 }
