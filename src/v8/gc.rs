@@ -4,6 +4,7 @@
 //! size, and another thread is woken unless it has been already.
 
 mod cost;
+mod request;
 mod ring;
 mod spaces;
 
@@ -24,6 +25,7 @@ use super::{
 use crate::error::{Code, Error, Result};
 pub use cost::CallbackCosts;
 use cost::Costs;
+pub use request::Pressure;
 use ring::{Ring, WORDS};
 use spaces::{GetSpace, Spaces};
 
@@ -65,15 +67,6 @@ pub struct KnownStatistics {
     pub external: u64,
 }
 
-/// How hard V8 is asked to collect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pressure {
-    /// Starts the incremental marking that V8 would begin by itself later: steps of about a millisecond, a short final pause.
-    Moderate,
-    /// One full collection, at once: a pause of about half a millisecond for each megabyte that lives.
-    Critical,
-}
-
 /// The callbacks of one isolate. They are removed when this is dropped, which must happen on the isolate's thread.
 pub struct GcWatch {
     isolate: Isolate,
@@ -101,6 +94,8 @@ struct Shared {
     want_used_before: AtomicBool,
     /// When the last full collection ended.
     full_at: AtomicU64,
+    /// Whether V8 has begun to mark for the next one.
+    marking: AtomicBool,
     costs: Costs,
     /// Whether the reader has been woken and has not read yet.
     woken: AtomicBool,
@@ -136,6 +131,8 @@ const SPACE_AVAILABLE: usize = 3;
 
 /// V8's GCType of a full collection.
 const MARK_SWEEP_COMPACT: c_int = 4;
+/// And of the beginning of marking in steps.
+const INCREMENTAL_MARKING: c_int = 8;
 
 /// Every bit of V8's GCType.
 const ALL_TYPES: c_int = 31;
@@ -183,6 +180,7 @@ impl Isolate {
             open: Default::default(),
             want_used_before: AtomicBool::new(false),
             full_at: AtomicU64::new(0),
+            marking: AtomicBool::new(false),
             costs: Costs::new(),
             woken: AtomicBool::new(false),
             wake,
@@ -191,22 +189,6 @@ impl Isolate {
         watch.hook(symbols.add_gc_prologue, prologue);
         watch.hook(symbols.add_gc_epilogue, epilogue);
         Ok((watch, GcReader(shared)))
-    }
-
-    /// Asks V8 for a full collection, outside of any GC callback.
-    pub fn memory_pressure(self, pressure: Pressure) -> Result<()> {
-        let address = require(Feature::FullGc)?.memory_pressure_notification.expect("the feature lists it");
-        let level = match pressure {
-            Pressure::Moderate => 1,
-            Pressure::Critical => 2,
-        };
-        // SAFETY: the symbol is `void v8::Isolate::MemoryPressureNotification(MemoryPressureLevel)`, a public non-virtual
-        // member; the level is an enum kNone, kModerate, kCritical. We are on the isolate's thread.
-        unsafe {
-            let notify: extern "C" fn(*mut c_void, c_int) = std::mem::transmute(address.0);
-            notify(self.raw.as_ptr(), level);
-        }
-        Ok(())
     }
 }
 
@@ -359,8 +341,12 @@ extern "C" fn epilogue(isolate: *mut c_void, gc_type: c_int, flags: c_int, data:
     let kind = u64::from(gc_type.cast_unsigned()) | u64::from(flags.cast_unsigned()) << 32;
     let pause = at.saturating_sub(before.at.load(Ordering::Relaxed));
     shared.hand_over(kind, at, pause, before.used.load(Ordering::Relaxed), &sizes, isolate);
+    if gc_type == INCREMENTAL_MARKING {
+        shared.marking.store(true, Ordering::Relaxed);
+    }
     if gc_type == MARK_SWEEP_COMPACT {
         shared.full_at.store(at, Ordering::Relaxed);
+        shared.marking.store(false, Ordering::Relaxed);
         if let Some(get) = shared.get_space {
             shared.spaces.take(isolate, get);
         }

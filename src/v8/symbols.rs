@@ -49,6 +49,7 @@ pub(super) struct Symbols {
     pub(super) get_heap_space_statistics: Option<Address>,
     pub(super) low_memory_notification: Option<Address>,
     pub(super) memory_pressure_notification: Option<Address>,
+    pub(super) adjust_external_memory: Option<Address>,
     pub(super) start_tracking_heap_objects: Option<Address>,
     pub(super) add_near_heap_limit: Option<Address>,
     pub(super) remove_near_heap_limit: Option<Address>,
@@ -170,6 +171,9 @@ fn symbols() -> &'static Symbols {
         get_heap_space_statistics: find(c"_ZN2v87Isolate22GetHeapSpaceStatisticsEPNS_19HeapSpaceStatisticsEm"),
         low_memory_notification: find(c"_ZN2v87Isolate21LowMemoryNotificationEv"),
         memory_pressure_notification: find(c"_ZN2v87Isolate26MemoryPressureNotificationENS_19MemoryPressureLevelE"),
+        // An `int64_t` is a `long` to Linux and a `long long` to macOS.
+        adjust_external_memory: find(c"_ZN2v87Isolate37AdjustAmountOfExternalAllocatedMemoryEl")
+            .or_else(|| find(c"_ZN2v87Isolate37AdjustAmountOfExternalAllocatedMemoryEx")),
         start_tracking_heap_objects: find(c"_ZN2v812HeapProfiler24StartTrackingHeapObjectsEb"),
         add_near_heap_limit: find(c"_ZN2v87Isolate24AddNearHeapLimitCallbackEPFmPvmmES1_"),
         remove_near_heap_limit: find(c"_ZN2v87Isolate27RemoveNearHeapLimitCallbackEPFmPvmmEm"),

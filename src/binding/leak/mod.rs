@@ -24,7 +24,7 @@ use crate::{
     error::{Code, Error, Result},
     leak::{Config, Detector, Sensitivity},
     service::{self, Lease},
-    v8::{Feature, GcWatch, Isolate, KnownStatistics, Pressure},
+    v8::{Feature, GcWatch, Isolate, KnownStatistics},
 };
 use events::{CallbackCosts, Clock, DetectorMessage, SpaceSize};
 use task::{COLLECT, COLLECT_AT_ONCE, NOTHING, Ready, SAMPLE, Shared, Task};
@@ -208,10 +208,10 @@ impl Running {
 
 impl Running {
     fn serve(&self) {
-        let pressure = match self.shared.wish.swap(NOTHING, Ordering::AcqRel) {
+        let at_once = match self.shared.wish.swap(NOTHING, Ordering::AcqRel) {
             SAMPLE => return self.watch.sample(),
-            COLLECT => Pressure::Moderate,
-            COLLECT_AT_ONCE => Pressure::Critical,
+            COLLECT => false,
+            COLLECT_AT_ONCE => true,
             _ => return,
         };
         // V8 may have collected by itself before the event loop has come to this.
@@ -219,9 +219,7 @@ impl Running {
             return;
         }
         // Where V8 can't be asked, its own collections have to do.
-        if let Ok(isolate) = Isolate::current(Feature::FullGc) {
-            let _ = isolate.memory_pressure(pressure);
-        }
+        let _ = if at_once { self.watch.collect() } else { self.watch.begin_marking() };
     }
 }
 
