@@ -486,7 +486,7 @@ export interface LeakSuspect {
   sizeDelta: number
   /** Bytes by which what the holder retains has grown, off-heap memory included. */
   retainedDelta: number
-  /** The container that grows, as a path from a root: `"global.sessions (Map)"`. */
+  /** The container that grows, as a path from a root: `"global.sessions (Map)"`. Where no single place holds what has grown, says so. */
   holder: string
   /** From a root to the holder; ids are those of the later capture. */
   retainingPath: { edge: string; node: string; id: number }[]

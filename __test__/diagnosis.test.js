@@ -75,6 +75,16 @@ test('two captures by fork name what has grown and who holds it', { skip }, asyn
   assert.deepStrictEqual([files, fs.readdirSync(TMPDIR)], [[], []]);
 });
 
+test('what V8 itself holds is told by its class', { skip }, async () => {
+  const symbols = program('{}').replace(/function grow\(\) \{[^]*?\n {2}\}/, 'let made = 0; function grow() { for (let i = 0; i < 20_000; i++) Symbol.for("request " + made++); }');
+  const { suspects, diagnosis } = await found(symbols);
+  assert.strictEqual(diagnosis.method, 'fork');
+  assert.match(diagnosis.reason, /nothing that a program holds has grown enough.*so the suspects are the classes/);
+  const symbol = suspects.find(({ className }) => className === '(symbol)');
+  assert.ok(symbol.countDelta >= 20_000 && symbol.sizeDelta >= 16 * 20_000, JSON.stringify(suspects));
+  assert.match(symbol.explanation, /Symbol\.for\(\)/);
+});
+
 test('files are kept when a directory is given, and inline captures are taken when asked for', async (t) => {
   const directory = scratch(t);
   const { suspects, diagnosis, files } = await found(program(JSON.stringify({ diagnose: { mode: 'inline', directory } })));

@@ -1,5 +1,6 @@
 'use strict';
-// What a diagnosis has found: { suspects, diagnosis, files, error? }, where `diagnosis` says how, and at what cost.
+// What a diagnosis has found: { suspects, diagnosis, files, classes?, error? }, where `diagnosis` says how, and at what cost; `classes` have
+// grown, and are suspects where nothing better is found.
 
 // Nothing, and why.
 function nothing(reason) {

@@ -17,7 +17,7 @@ const MOST_OUTPUT = 4 * 2 ** 20;
 // What the helper sees of the environment: what loading needs, nothing that was meant for the app.
 const KEPT = ['PATH', 'LD_LIBRARY_PATH', 'TMPDIR', 'TEMP', 'TMP', 'SystemRoot', 'NAPI_RS_NATIVE_LIBRARY_PATH'];
 
-// Resolves to { suspects, cpuMs, peakBytes }. Without a base, the suspects are what holds most.
+// Resolves to { suspects, classes, cpuMs, peakBytes }. Without a base, the suspects are what holds most.
 function compareInHelper(base, current) {
   return new Promise((resolve, reject) => {
     const gaveUp = (why, code = 'ERR_HEAPRS_UNAVAILABLE', cause) => reject(fail(code, `the captures could not be compared: ${why}`, { cause }));

@@ -18,9 +18,9 @@ try {
 }
 
 main().then(
-  (suspects) => {
+  (found) => {
     const { user, system } = process.cpuUsage();
-    answer({ suspects, cpuMs: (user + system) / 1000, peakBytes: peak() });
+    answer({ ...found, cpuMs: (user + system) / 1000, peakBytes: peak() });
   },
   (error) => answer({ error: error.message, code: error.code })
 );

@@ -205,11 +205,11 @@ class Diagnosis {
       if (this.#abort === abort) this.#abort = undefined;
       if (current.error) throw current.error;
       if (base.closed) return { found: nothing('the detector was stopped'), current };
-      const { suspects, cpuMs, peakBytes } = await compareInHelper(base, current);
+      const { suspects, classes, cpuMs, peakBytes } = await compareInHelper(base, current);
       const { pauseMs, childCpuMs, childPeakBytes, mode } = current;
       const diagnosis = { method: mode, pauseMs, childCpuMs: childCpuMs + cpuMs, peakBytes: Math.max(childPeakBytes, peakBytes) };
       if (suspects.length === 0) diagnosis.reason = NOTHING_NAMED;
-      return { found: { suspects, diagnosis, files: files(current) }, current };
+      return { found: { suspects, classes, diagnosis, files: files(current) }, current };
     } catch (error) {
       current?.release?.();
       return { found: { ...nothing(error.message), error } };

@@ -35,7 +35,8 @@ class Ladder {
     const nothing = found.suspects.length === 0;
     const counted = nothing && place === 'off-heap' ? this.#counted(found) : found;
     const sampled = await this.#sampled(counted);
-    return nothing && sampled.suspects.length === 0 && place !== 'off-heap' ? this.#counted(sampled) : sampled;
+    const last = nothing && sampled.suspects.length === 0 && place !== 'off-heap' ? this.#counted(sampled) : sampled;
+    return last.suspects.length === 0 && last.classes?.length > 0 ? byClass(last) : last;
   }
 
   // After a leak: a profiler that the user has not asked for is only for one.
@@ -78,6 +79,8 @@ class Ladder {
     return { ...found, diagnosis: because({ ...diagnosis, method: 'counts' }, 'so the suspects are the classes of which there are more objects than at the suspicion'), suspects };
   }
 }
+
+const byClass = ({ classes, ...found }) => ({ ...found, suspects: classes, diagnosis: because(found.diagnosis, 'so the suspects are the classes that have grown') });
 
 const because = (diagnosis, reason) => ({ ...diagnosis, reason: diagnosis.reason ? `${diagnosis.reason}; ${reason}` : reason });
 
