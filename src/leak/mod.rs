@@ -108,7 +108,7 @@ impl Detector {
         }
         let swept = self.off_heap(seen);
         for watcher in &mut self.watchers {
-            watcher.bound(seen.at, seen.old() as f64, seen.external as f64);
+            watcher.bound(seen.at, seen.bound() as f64, seen.external as f64);
         }
         if self.stats.observe(seen) {
             out.push(Output::Stats(self.stats));
@@ -128,9 +128,11 @@ impl Detector {
         }
     }
 
-    /// When it would like to hear something at the latest.
+    /// When it would like to hear something at the latest: when a full collection may be asked for again, or nothing has been seen for long.
     pub fn next_tick(&self) -> Duration {
-        self.last_seen.saturating_add(self.interval())
+        let after = |seen: Duration| seen.saturating_add(self.interval());
+        let due = self.last_full.map(after).filter(|&due| due > self.last_seen);
+        due.map_or(after(self.last_seen), |due| due.min(after(self.last_seen)))
     }
 
     /// Of the window that is the level's own.

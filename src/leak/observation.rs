@@ -83,6 +83,12 @@ impl Observation {
         }
     }
 
+    /// No more than this lives, as far as a collection is worth asking for: in the old generation. Where none has come for a while, what is
+    /// young may have come to stay.
+    pub fn bound(&self) -> u64 {
+        if self.kind.is_none() { self.used_after } else { self.old() }
+    }
+
     /// No more than this lives in the old generation.
     pub fn old(&self) -> u64 {
         self.used_after.saturating_sub(self.young.unwrap_or(0))

@@ -6,7 +6,7 @@ mod world;
 
 use std::time::Duration;
 
-use heaprs::leak::{Config, Place, Sensitivity};
+use heaprs::leak::{Config, Detector, GcKind, Observation, Output, Place, Sensitivity};
 use world::{Gc, HOUR, Healthy, MB, Random, Run, run};
 
 const LIMIT: f64 = 4144.0 * MB;
@@ -269,4 +269,38 @@ fn unheard_wishes_are_repeated_rarely_and_harm_nothing() {
     let deaf = run(config(Sensitivity::High), gc, 600.0, &mut random, false, |at, _| 10.0 * MB + 1e4 * at, |_, _| 1e6);
     assert!(deaf.leak.is_none(), "upper bounds alone are no leak");
     assert!(deaf.asked > 10 && deaf.asked < 200, "{}", deaf.asked);
+}
+
+/// V8 lets the new space grow to 64 MB and more: a program that allocates little then leaks for long without any collection.
+#[test]
+fn what_is_young_for_long_is_asked_about() {
+    let mut detector = Detector::new(config(Sensitivity::High), Duration::ZERO);
+    let see = |detector: &mut Detector, kind: Option<GcKind>, seconds: f64, young: f64| {
+        let mut out = Vec::new();
+        let seen = Observation {
+            at: Duration::from_secs_f64(seconds),
+            kind,
+            pause: Duration::from_millis(3),
+            used_before: None,
+            used_after: (10.0 * MB + young) as u64,
+            young: Some(young as u64),
+            young_room: Some(64 << 20),
+            heap_limit: LIMIT as u64,
+            external: 1 << 20,
+        };
+        detector.observe(&seen, &mut out);
+        out.drain(..).any(|output| matches!(output, Output::WantFullGc { .. }))
+    };
+    see(&mut detector, Some(GcKind::MarkSweepCompact), 1.0, 0.0);
+    assert!(
+        !see(&mut detector, Some(GcKind::Scavenge), 4.0, 2.0 * MB),
+        "what a young collection has left lives but for a moment"
+    );
+    assert!(!see(&mut detector, None, 6.5, 0.0), "nothing has come");
+    assert!(see(&mut detector, None, 9.0, 2.0 * MB), "no collection has said that it is garbage");
+    see(&mut detector, Some(GcKind::MarkSweepCompact), 9.1, 0.0);
+    see(&mut detector, Some(GcKind::Scavenge), 11.5, 0.0);
+    assert_eq!(detector.next_tick(), Duration::from_millis(11_600), "when the next one may be asked for");
+    see(&mut detector, Some(GcKind::Scavenge), 11.7, 0.0);
+    assert_eq!(detector.next_tick(), Duration::from_millis(14_200));
 }
