@@ -5,6 +5,7 @@ const test = require('node:test');
 const assert = require('node:assert');
 const { spawnSync } = require('node:child_process');
 const fs = require('node:fs');
+const os = require('node:os');
 const path = require('node:path');
 const { GROUPS, group, limited, noGroups } = require('./control-group.js');
 const { heaprs, root, run, scratch } = require('./helpers.js');
@@ -419,8 +420,9 @@ test('where memory is too short for a fork, auto says so', { skip: skip || (spaw
 test('a control group\'s limit ends the capture, not the app', { skip: skip || noGroups() }, async (t) => {
   limited(t, 320);
   fine(await program(t, `
-    const [group, groups] = process.argv.slice(1);
-    fs.writeFileSync(group + '/cgroup.procs', String(process.pid));
+    const [group, groups, controlGroup] = process.argv.slice(1);
+    const { joinGroup, kills, usedMemory } = require(controlGroup);
+    joinGroup(group);
     const refused = async (mode) => {
       const error = await capture({ mode }).catch((e) => e);
       assert.strictEqual(error.code, 'ERR_HEAPRS_MEMORY_BUDGET', mode + ' ' + error.stack);
@@ -438,7 +440,7 @@ test('a control group\'s limit ends the capture, not the app', { skip: skip || n
     for (const mode of ['fork', 'inline']) check((await capture({ mode })).file);
     // The kernel may be faster than anybody who watches: a child that is killed while little is left has died of memory.
     fs.rmSync('x.heapsnapshot');
-    const left = (320 << 20) - Number(fs.readFileSync(group + '/memory.usage_in_bytes', 'utf8'));
+    const left = (320 << 20) - usedMemory(group);
     globalThis.kept = Buffer.alloc(left - (60 << 20), 1);
     let killed = {};
     while (!killed.code) {   // one that had said all before it was killed does not count
@@ -448,9 +450,34 @@ test('a control group\'s limit ends the capture, not the app', { skip: skip || n
     }
     assert.strictEqual(killed.code, 'ERR_HEAPRS_MEMORY_BUDGET', killed.stack);
     assert.match(killed.message, /signal 9, with \\d+ MB left under the control group/);
-    assert.match(fs.readFileSync(group + '/memory.oom_control', 'utf8'), /oom_kill 0/);
-    fs.writeFileSync(groups + '/cgroup.procs', String(process.pid));
-    console.log('fine');`, { args: [group, GROUPS], node: ['--expose-gc'] }));
+    assert.strictEqual(kills(group), 0);
+    joinGroup(groups);
+    console.log('fine');`, { args: [group, GROUPS, require.resolve('./control-group.js')], node: ['--expose-gc'] }));
+});
+
+// Pages of files that lie in memory themselves can't be dropped.
+const noDisk = () => fs.statfsSync(os.tmpdir()).type === 0x01021994 && 'needs a temporary directory on a disk';
+
+test('a control group full of page cache leaves room for a fork, and loses nothing but page cache', { skip: skip || noGroups() || noDisk() }, async (t) => {
+  limited(t, 300);
+  fine(await program(t, `
+    const [group, groups, controlGroup] = process.argv.slice(1);
+    const { joinGroup, kills, usedMemory } = require(controlGroup);
+    joinGroup(group);
+    // Written, and read twice: to the kernel it is in use.
+    const fd = fs.openSync('read', 'w+');
+    const piece = Buffer.alloc(1 << 20, 1);
+    for (let i = 0; i < 400; i++) fs.writeSync(fd, piece);
+    fs.fsyncSync(fd);
+    for (let i = 0; i < 800; i++) fs.readSync(fd, piece, 0, piece.length, (i % 200) << 20);
+    assert.ok(usedMemory(group) > 230 << 20, usedMemory(group) + ' bytes in use');
+    const result = await capture({ mode: 'auto' });
+    assert.deepStrictEqual([result.mode, result.fallbackReason], ['fork', undefined]);
+    check(result.file);
+    assert.strictEqual(kills(group), 0);
+    fs.closeSync(fd);
+    joinGroup(groups);
+    console.log('fine');`, { args: [group, GROUPS, require.resolve('./control-group.js')] }));
 });
 
 test('without V8\'s symbols a fork is refused with the reason', async () => {

@@ -6,13 +6,11 @@ const assert = require('node:assert');
 const fs = require('node:fs');
 const path = require('node:path');
 const { spawnSync } = require('node:child_process');
-const { group, limited, noGroups } = require('./control-group.js');
+const { KILLED_ALONE, group, kills, limited, noGroups } = require('./control-group.js');
 const { heaprs, run, scratch } = require('./helpers.js');
 
 const skip = process.platform !== 'linux' && 'limits are watched on Linux';
 const noPrlimit = spawnSync('prlimit', ['--version']).status !== 0 && 'needs prlimit';
-
-const kills = () => Number(/oom_kill (\d+)/.exec(fs.readFileSync(path.join(group, 'memory.oom_control'), 'utf8'))[1]);
 
 // Takes a megabyte every few milliseconds, resident.
 const PRELUDE = `
@@ -36,7 +34,7 @@ test('killed for its buffers in an endless loop, a process leaves one whole file
   const directory = scratch(t);
   const result = await run(`${PRELUDE} heaprs.dumpNearHeapLimit({ directory }); for (;;) take();`, { args: [directory, group] });
   assert.strictEqual(result.signal, 'SIGKILL', result.stderr);
-  assert.strictEqual(kills(), 1, 'by the group, for its memory');
+  assert.strictEqual(kills(), KILLED_ALONE, 'by the group, for its memory');
   const names = fs.readdirSync(directory);
   assert.strictEqual(names.length, 1, names.join());
   await isWhole(path.join(directory, names[0]));

@@ -1,5 +1,5 @@
 // `npm run soak -- faults [ROUNDS]`: what can go wrong beside a capture, at ROUNDS (50) random moments each (see soak/faults.cjs); and
-// `npm run soak -- memory [LIMIT_MB]`: heaps for which memory runs out in a control group (see soak/memory.cjs; needs root and version 1).
+// `npm run soak -- memory [LIMIT_MB]`: heaps for which memory runs out in a control group (see soak/memory.cjs; needs root).
 
 import { join } from 'node:path';
 import { tmpdir } from 'node:os';

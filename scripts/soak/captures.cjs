@@ -2,13 +2,16 @@
 // The process that `npm run soak -- fork` watches: captures itself by fork, over and over, under one kind of load. Prints one line, and
 // exits with 1 when a file was not whole or right, too few captures came by fork at the first or second attempt, or anything stayed behind.
 //
-//   node captures.cjs HEAPRS DIRECTORY loop|workers|http|small CAPTURES OBJECTS
+//   node captures.cjs HEAPRS DIRECTORY loop|workers|http|small|control CAPTURES OBJECTS
+//
+// `control` does all that `small` does, but for the captures: what memory grows by there, is V8's and the analyses'. `small` runs it first.
 
 const assert = require('node:assert');
 const fs = require('node:fs');
 const http = require('node:http');
 const path = require('node:path');
 const { Worker } = require('node:worker_threads');
+const { spawnSync } = require('node:child_process');
 
 const [, , package_, directory, kind] = process.argv;
 const [captures, objects] = process.argv.slice(5).map(Number);
@@ -32,9 +35,31 @@ function allocate() {
   if (going) setImmediate(allocate);
 }
 
+// Anonymous memory, in MB: without pages of Node's executable, and without what V8 has only not collected yet, in so small a heap for hundreds of captures.
+function anonymous() {
+  globalThis.gc?.();
+  return Number(/RssAnon:\s*(\d+)/.exec(fs.readFileSync('/proc/self/status', 'utf8'))[1]) / 1000;
+}
+
+// By how many MB the second half lies above the second quarter.
+function growth(values) {
+  const half = values.length >> 1;
+  return median(values.slice(half)) - median(values.slice(half >> 1, half));
+}
+
+const four = (values) => [0, values.length >> 2, values.length >> 1, values.length - 1].map((n) => values[n].toFixed(1)).join(', ');
+
+// The same without captures, in a process of its own.
+function control() {
+  const args = ['--expose-gc', process.argv[1], package_, directory, 'control', String(captures), String(objects)];
+  const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
+  assert.equal(status, 0, stderr);
+  return JSON.parse(stdout);
+}
+
 // Resolves to a function that ends the load.
 async function load() {
-  if (kind === 'small') return () => {};
+  if (kind === 'small' || kind === 'control') return () => {};
   if (kind === 'http') return serve(8);
   const workers = kind === 'workers' ? [1, 2].map(() => new Worker(BUSY, { eval: true })) : [];
   await Promise.all(workers.map((worker) => new Promise((resolve) => worker.once('online', resolve))));
@@ -88,8 +113,9 @@ async function analyse(result) {
 }
 
 async function main() {
+  const without = kind === 'small' ? control() : [];
   const expected = await analyse(await heaprs.captureHeapSnapshot({ file, overwrite: true, mode: 'inline' }));
-  await heaprs.captureHeapSnapshot({ file, overwrite: true });
+  const known = await heaprs.captureHeapSnapshot({ file, overwrite: true });
   // libuv keeps one descriptor in reserve from the first server on.
   if (kind === 'http') await (await serve(0))();
   const before = descriptors();
@@ -97,14 +123,12 @@ async function main() {
   const counts = { first: 0, second: 0, third: 0, inline: 0, wrong: 0 };
   const [reasons, pauses, rss] = [new Set(), [], []];
   for (let n = 0; n < captures; n++) {
-    const result = await heaprs.captureHeapSnapshot({ file, overwrite: true });
+    const result = kind === 'control' ? known : await heaprs.captureHeapSnapshot({ file, overwrite: true });
     counts[result.mode === 'inline' ? 'inline' : ['first', 'second', 'third'][result.attempts - 1]]++;
     if (result.fallbackReason) reasons.add(result.fallbackReason);
     pauses.push(result.pauseMs);
-    if (kind === 'small') {
-      // What V8 has not collected yet, in so small a heap for hundreds of captures, is not what stays behind, nor are pages of Node's executable.
-      globalThis.gc?.();
-      rss.push(Number(/RssAnon:\s*(\d+)/.exec(fs.readFileSync('/proc/self/status', 'utf8'))[1]) / 1000);
+    if (kind === 'small' || kind === 'control') {
+      rss.push(anonymous());
       if (n % 50) continue;
     }
     try {
@@ -119,13 +143,17 @@ async function main() {
   // Closed sockets and ended workers let go of their descriptors within a few turns.
   for (let n = 0; n < 100 && descriptors() > before; n++) await new Promise((resolve) => setTimeout(resolve, 50));
   const left = { children: children().length, files: fs.readdirSync(directory).length - 1, descriptors: Math.max(0, descriptors() - before) };
-  const half = rss.length >> 1;
-  const grown = rss.length ? median(rss.slice(half)) / median(rss.slice(half >> 1, half)) : 1;
+  if (kind === 'control') {
+    assert.deepEqual([counts.wrong, left.descriptors], [0, 0], [...reasons].join());
+    return console.log(JSON.stringify(rss));
+  }
+  // In MB; a twentieth may come and go.
+  const [grown, allowed] = rss.length ? [growth(rss) - Math.max(0, growth(without)), 0.05 * median(rss)] : [0, 1];
   const times = `pause ${median(pauses).toFixed(1)} ms, worst ${Math.max(...pauses).toFixed(1)} ms`;
-  const memory = rss.length ? `; anonymous ${rss[0].toFixed(1)}, ${rss[half >> 1].toFixed(1)}, ${rss[half].toFixed(1)}, ${rss.at(-1).toFixed(1)} MB, x ${grown.toFixed(3)}` : '';
+  const memory = rss.length ? `; anonymous ${four(rss)} MB, without captures ${four(without)}: ${grown.toFixed(2)} MB more growth` : '';
   console.log(process.version, kind.padEnd(8), JSON.stringify(counts), times, '; left behind', JSON.stringify(left) + memory, ...reasons);
   const byFork = counts.first + counts.second >= captures * 0.95;
-  process.exit(counts.wrong === 0 && byFork && Object.values(left).every((n) => n === 0) && grown < 1.05 ? 0 : 1);
+  process.exit(counts.wrong === 0 && byFork && Object.values(left).every((n) => n === 0) && grown < allowed ? 0 : 1);
 }
 
 main();

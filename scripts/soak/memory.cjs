@@ -1,5 +1,5 @@
 'use strict';
-// The process that `npm run soak -- memory` watches: captures itself in a control group (version 1) whose limit is too narrow for what V8 takes to walk some
+// The process that `npm run soak -- memory` watches: captures itself in a control group (version 1 or 2) whose limit is too narrow for what V8 takes to walk some
 // heaps, the app taking memory of its own meanwhile. Each capture has to end with a file or an error, and nobody may be killed by the kernel: under
 // `memory.oom.group` that would be the whole container. Prints a line.
 //
@@ -8,10 +8,9 @@
 const fs = require('node:fs');
 const path = require('node:path');
 const { Worker } = require('node:worker_threads');
+const { GROUPS, group, joinGroup, kills, makeGroup, mostMemory, usedMemory } = require('../../__test__/control-group.js');
 
 const [, , package_, directory, kind, megabytes, load, mode] = process.argv;
-const GROUPS = '/sys/fs/cgroup/memory';
-const group = path.join(GROUPS, `heaprs-soak-${process.pid}`);
 const heaprs = require(package_);
 
 // 20 MB each; what V8 takes to walk them is between 50 MB and 3 GB.
@@ -25,29 +24,27 @@ const heaps = {
 };
 
 async function main() {
-  fs.mkdirSync(group);
-  fs.writeFileSync(path.join(group, 'memory.limit_in_bytes'), String(Number(megabytes) * 2 ** 20));
-  fs.writeFileSync(path.join(group, 'cgroup.procs'), String(process.pid));
+  makeGroup(group, Number(megabytes));
+  joinGroup(group);
   globalThis.kept = heaps[kind]();
   globalThis.gc();
   const busy = load === 'busy' ? [1, 2, 3].map(() => new Worker('for (;;) globalThis.sink = Array.from({ length: 100 }, (_, i) => ({ i }));', { eval: true, resourceLimits: { maxOldGenerationSizeMb: 16 } })) : [];
   await Promise.all(busy.map((worker) => new Promise((resolve) => worker.once('online', resolve))));
   const buffers = [];
   // 100 MB a second; a third of what is left at most, so that the app alone stays within.
-  const room = Number(megabytes) * 2 ** 20 - Number(fs.readFileSync(path.join(group, 'memory.usage_in_bytes')));
+  const room = Number(megabytes) * 2 ** 20 - usedMemory();
   const grow = load === 'growing' && setInterval(() => { if (buffers.length * 2 ** 20 < room / 3) buffers.push(Buffer.alloc(2 ** 20, 1)); }, 10);
   const start = performance.now();
   const result = await heaprs.captureHeapSnapshot({ file: path.join(directory, `${kind}.heapsnapshot`), overwrite: true, mode }).catch((e) => e);
   const ms = performance.now() - start;
   clearInterval(grow);
   await Promise.all(busy.map((worker) => worker.terminate()));
-  const kills = Number(/oom_kill (\d+)/.exec(fs.readFileSync(path.join(group, 'memory.oom_control'), 'utf8'))[1]);
-  const peak = Number(fs.readFileSync(path.join(group, 'memory.max_usage_in_bytes'), 'utf8'));
+  const [killed, peak] = [kills(), mostMemory()];
   if (!(result instanceof Error)) (await heaprs.openSnapshot(result.file)).close();
   const right = result instanceof Error ? result.code === 'ERR_HEAPRS_MEMORY_BUDGET' : true;
-  console.log(process.version, kind.padEnd(10), `${megabytes} MB`, load.padEnd(7), mode, `${kills} killed by the kernel, at most ${(peak / 2 ** 20).toFixed(0)} MB,`, `${ms.toFixed(0)} ms:`, result instanceof Error ? `${result.code} ${result.message}` : `${result.mode}, ${result.attempts} attempts ${result.fallbackReason ?? ''}`);
-  fs.writeFileSync(path.join(GROUPS, 'cgroup.procs'), String(process.pid));
-  process.exit(right && kills === 0 ? 0 : 1);
+  console.log(process.version, kind.padEnd(10), `${megabytes} MB`, load.padEnd(7), mode, `${killed} killed by the kernel, at most ${peak === undefined ? '?' : (peak / 2 ** 20).toFixed(0)} MB,`, `${ms.toFixed(0)} ms:`, result instanceof Error ? `${result.code} ${result.message}` : `${result.mode}, ${result.attempts} attempts ${result.fallbackReason ?? ''}`);
+  joinGroup(GROUPS);
+  process.exit(right && killed === 0 ? 0 : 1);
 }
 
 process.on('exit', () => { try { fs.rmdirSync(group); } catch { /* the driver does */ } });

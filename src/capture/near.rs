@@ -33,19 +33,34 @@ pub struct NearMemory {
     dumped_at: Option<u64>,
     /// CPU time that looks may take at once.
     credit: Duration,
+    /// What the last look at the limit has cost, and the last one at this process alone.
+    look_cost: Duration,
+    glance_cost: Duration,
+    /// The limit has been looked at since the last pause.
+    looked: bool,
 }
 
 impl Default for NearMemory {
     fn default() -> Self {
-        NearMemory { last: None, rate: 0, heap: None, heap_at: None, dumped_at: None, credit: CREDIT }
+        NearMemory {
+            last: None,
+            rate: 0,
+            heap: None,
+            heap_at: None,
+            dumped_at: None,
+            credit: CREDIT,
+            look_cost: Duration::ZERO,
+            glance_cost: Duration::ZERO,
+            looked: false,
+        }
     }
 }
 
 /// A process that takes memory as fast as it can takes this much a second; so soon has to be looked again.
 const FASTEST: u64 = 4 << 30;
 
-/// What looks may cost of the time: 1 in so many, at rest and when the end is near.
-const AT_REST_COST: u32 = 1500;
+/// What looks may cost of the time: 1 in so many, at rest (the limit's as much as this process's) and when the end is near.
+const AT_REST_COST: u32 = 2500;
 const NEAR_COST: u32 = 20;
 
 /// What they may cost beyond that once in a while.
@@ -80,6 +95,8 @@ impl NearMemory {
         };
         let left = self.distance(last.room);
         let longest = if left < last.room.total / 4 { LONGEST / 4 } else { LONGEST };
+        // Where many cores or an emulated /proc make it dear, it has to be rare; growth shows without it.
+        let longest = if self.credit.is_zero() { longest.max(self.look_cost * AT_REST_COST) } else { longest };
         grown >= left / 4 || now.duration_since(last.at) >= longest
     }
 
@@ -92,7 +109,7 @@ impl NearMemory {
             // A fast one that rests for one look is still a fast one.
             self.rate = now.max(self.rate / 2);
         }
-        self.last = Some(look);
+        (self.last, self.looked) = (Some(look), true);
         let threshold = self.threshold(room);
         if room.free > threshold + threshold / 2 {
             self.dumped_at = None;
@@ -143,10 +160,15 @@ impl NearMemory {
         })
     }
 
-    /// When to look again, after a look that took `cost` of CPU time and came `since` the one before.
+    /// When to look again, be it at this process alone, after a look that took `cost` of CPU time and came `since` the one before.
     pub fn pause(&mut self, cost: Duration, since: Duration) -> Duration {
         let Some(Look { room, .. }) = self.last else { return LONGEST };
         self.credit = (self.credit + since / AT_REST_COST).min(CREDIT).saturating_sub(cost);
+        if std::mem::take(&mut self.looked) {
+            self.look_cost = cost;
+        } else {
+            self.glance_cost = cost;
+        }
         let left = self.distance(room);
         let at_worst = time_for(left, FASTEST).clamp(AT_REST, LONGEST);
         let to_the_end = time_for(left, self.rate);
@@ -154,7 +176,7 @@ impl NearMemory {
             return at_worst.min(to_the_end / 8).max(SHORTEST).max(cost * NEAR_COST);
         }
         // As often as it should be, as long as little has been spent lately.
-        if self.credit.is_zero() { at_worst.max(cost * AT_REST_COST) } else { at_worst }
+        if self.credit.is_zero() { at_worst.max(self.glance_cost * AT_REST_COST) } else { at_worst }
     }
 
     fn distance(&self, room: MemoryRoom) -> u64 {
@@ -240,5 +262,21 @@ mod tests {
         is_near(&mut near, look(start + Duration::from_millis(2100), 720, 90));
         assert!(near.has_to_wait());
         assert!(near.pause(Duration::from_millis(1), at_rest) >= Duration::from_millis(20));
+    }
+
+    #[test]
+    fn where_the_limit_is_dear_to_look_at_growth_is_seen_all_the_same() {
+        let start = Instant::now();
+        let mut near = NearMemory::default();
+        let (dear, glance) = (Duration::from_millis(20), Duration::from_micros(20));
+        near.note(look(start, 100, 700));
+        let mut longest = near.pause(dear, Duration::ZERO);
+        for _ in 0..10 {
+            longest = longest.max(near.pause(glance, glance));
+        }
+        assert!(longest <= LONGEST, "{longest:?}");
+        let later = |seconds| start + Duration::from_secs(seconds);
+        assert!(!near.is_due(look(start, 100, 0).own, later(10)) && near.is_due(look(start, 100, 0).own, later(50)));
+        assert!(near.is_due(look(start, 300, 0).own, later(2)));
     }
 }

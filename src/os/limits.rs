@@ -106,18 +106,33 @@ fn control_groups(root: &Path) -> Vec<MemoryRoom> {
     found
 }
 
-/// What a version of control groups calls its files.
+/// What a version of control groups calls its files, and the lines of `memory.stat`.
 #[derive(Clone, Copy)]
 struct Files {
-    limit: &'static str,
+    /// Each with what it is for messages.
+    limits: &'static [(&'static str, &'static str)],
     used: &'static str,
-    /// In `memory.stat`: the page cache that the kernel drops first.
-    cache: &'static str,
+    inactive_file: &'static str,
+    active_file: &'static str,
+    /// Page cache that can't just be dropped: running programs' text, and what has to be written first.
+    kept: [&'static str; 3],
 }
 
-const VERSION_2: Files = Files { limit: "memory.max", used: "memory.current", cache: "inactive_file " };
-const VERSION_1: Files =
-    Files { limit: "memory.limit_in_bytes", used: "memory.usage_in_bytes", cache: "total_inactive_file " };
+/// Who comes over `memory.high` is not killed, but put to sleep for up to two seconds at each of its steps, the app like a child.
+const VERSION_2: Files = Files {
+    limits: &[("memory.max", "the control group's limit"), ("memory.high", "the control group's memory.high")],
+    used: "memory.current",
+    inactive_file: "inactive_file",
+    active_file: "active_file",
+    kept: ["file_mapped", "file_dirty", "file_writeback"],
+};
+const VERSION_1: Files = Files {
+    limits: &[("memory.limit_in_bytes", "the control group's limit")],
+    used: "memory.usage_in_bytes",
+    inactive_file: "total_inactive_file",
+    active_file: "total_active_file",
+    kept: ["total_mapped_file", "total_dirty", "total_writeback"],
+};
 
 /// Version 1 says "no limit" by a number near the end of its range.
 const UNLIMITED: u64 = 1 << 60;
@@ -125,11 +140,27 @@ const UNLIMITED: u64 = 1 << 60;
 impl Files {
     fn room(self, group: &Path) -> Option<MemoryRoom> {
         let number = |name| read(group.join(name))?.trim().parse::<u64>().ok();
-        let total = number(self.limit).filter(|&limit| limit < UNLIMITED)?;
-        let cache = read(group.join("memory.stat"))
-            .and_then(|stat| stat.lines().find_map(|line| line.strip_prefix(self.cache)?.trim().parse::<u64>().ok()));
-        let used = number(self.used)?.saturating_sub(cache.unwrap_or(0));
-        Some(MemoryRoom { free: total.saturating_sub(used), total, by: "the control group's limit" })
+        let limits = self.limits.iter().filter_map(|&(name, by)| Some((number(name)?, by)));
+        let (total, by) = limits.filter(|&(limit, _)| limit < UNLIMITED).min_by_key(|&(limit, _)| limit)?;
+        let cache = read(group.join("memory.stat")).map_or(0, |stat| self.cache(&stat));
+        let used = number(self.used)?.saturating_sub(cache);
+        Some(MemoryRoom { free: total.saturating_sub(used), total, by })
+    }
+
+    /// The page cache that the kernel drops before it kills. A file that was read twice is active, and no less in its way to be dropped: a group full of
+    /// page cache is not a group at its end.
+    fn cache(self, stat: &str) -> u64 {
+        let (mut inactive, mut active, mut kept) = (0, 0, 0);
+        for (name, value) in stat.lines().filter_map(|line| line.split_once(' ')) {
+            let of = match name {
+                _ if name == self.inactive_file => &mut inactive,
+                _ if name == self.active_file => &mut active,
+                _ if self.kept.contains(&name) => &mut kept,
+                _ => continue,
+            };
+            *of += value.trim().parse::<u64>().unwrap_or(0);
+        }
+        (inactive + active).saturating_sub(kept).max(inactive)
     }
 }
 
@@ -185,6 +216,67 @@ mod tests {
             ("sys/fs/cgroup/pods/memory.stat", "anon 1\ninactive_file 250\nfile 300\n"),
         ]);
         assert_eq!(narrowest(&root), Some((350, 1000)));
+    }
+
+    /// As Linux 6.1 writes it, in a group whose program has read 40 MB twice right after it wrote them.
+    const STAT: &str = "anon 184320\nfile 41996288\nkernel 1327104\nkernel_stack 16384\npagetables 28672\nsec_pagetables 0\npercpu 0\nsock 0\nvmalloc 0\nshmem 0\n\
+        zswap 0\nzswapped 0\nfile_mapped 40960\nfile_dirty 41943040\nfile_writeback 0\nswapcached 0\ninactive_anon 167936\nactive_anon 4096\n\
+        inactive_file 49152\nactive_file 41947136\nunevictable 0\nslab_reclaimable 1249584\nslab_unreclaimable 26848\nslab 1276432\n\
+        workingset_refault_file 0\nworkingset_activate_file 0\npgscan 0\npgfault 2673\n";
+
+    #[test]
+    fn page_cache_that_was_read_twice_is_room_once_it_is_written() {
+        let group = |stat: &str| {
+            files(&[
+                ("proc/self/cgroup", "0::/pods/app\n"),
+                ("sys/fs/cgroup/pods/app/memory.max", "524288000\n"),
+                ("sys/fs/cgroup/pods/app/memory.high", "max\n"),
+                ("sys/fs/cgroup/pods/app/memory.current", "43708416\n"),
+                ("sys/fs/cgroup/pods/app/memory.stat", stat),
+            ])
+        };
+        let used = |root: &tempfile::TempDir| narrowest(root).map(|(free, total)| total - free);
+        assert_eq!(used(&group(STAT)), Some(43_708_416 - 49_152), "dirty");
+        let written = STAT.replace("file_dirty 41943040", "file_dirty 0");
+        assert_eq!(used(&group(&written)), Some(43_708_416 - 41_947_136 - 49_152 + 40_960), "but for what is mapped");
+        assert_eq!(used(&group("")), Some(43_708_416));
+    }
+
+    #[test]
+    fn memory_high_is_a_limit_with_its_own_name() {
+        let root = files(&[
+            ("proc/self/cgroup", "0::/pods/app\n"),
+            ("sys/fs/cgroup/pods/app/memory.max", "500\n"),
+            ("sys/fs/cgroup/pods/app/memory.high", "450\n"),
+            ("sys/fs/cgroup/pods/app/memory.current", "300\n"),
+            ("sys/fs/cgroup/pods/memory.max", "max\n"),
+            ("sys/fs/cgroup/pods/memory.high", "max\n"),
+            ("sys/fs/cgroup/pods/memory.current", "700\n"),
+        ]);
+        let found = control_groups(root.path());
+        assert_eq!(found, [MemoryRoom { free: 150, total: 450, by: "the control group's memory.high" }]);
+    }
+
+    #[test]
+    fn a_group_of_version_2_seen_from_inside_its_container() {
+        let inside = files(&[
+            ("proc/self/cgroup", "0::/\n"),
+            ("sys/fs/cgroup/memory.max", "500\n"),
+            ("sys/fs/cgroup/memory.current", "100\n"),
+        ]);
+        assert_eq!(narrowest(&inside), Some((400, 500)));
+        // The host's path, with nothing but the group mounted; the host's root group has no such files.
+        for path in ["/kubepods.slice/pod1/abc", "/../../system.slice/abc"] {
+            let lines = format!("0::{path}\n");
+            let host = files(&[
+                ("proc/self/cgroup", &lines),
+                ("sys/fs/cgroup/memory.max", "500\n"),
+                ("sys/fs/cgroup/memory.current", "100\n"),
+            ]);
+            assert_eq!(narrowest(&host), Some((400, 500)), "{path}");
+            fs::remove_file(host.path().join("sys/fs/cgroup/memory.max")).unwrap();
+            assert_eq!(narrowest(&host), None);
+        }
     }
 
     #[test]

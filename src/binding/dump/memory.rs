@@ -51,16 +51,22 @@ fn pause(time: Duration) {
     *again = false;
 }
 
+/// What going to sleep and waking takes at the most, beside the look itself.
+const WAKING: Duration = Duration::from_micros(50);
+
 fn run() {
     let watched = catch("DumpWatch memory thread", || {
         let mut near = NearMemory::default();
         if let Some(gauge) = OwnMemoryGauge::open() {
             let (mut spent, mut last) = (os::thread_cpu_time(), Instant::now());
             while is_wanted() {
+                let began = Instant::now();
                 look(&gauge, &mut near);
-                let cost = os::thread_cpu_time().saturating_sub(spent);
+                let used = os::thread_cpu_time().saturating_sub(spent);
+                // Where the kernel counts CPU time in ticks of 10 ms, the time that has passed tells more.
+                let cost = used.min(began.elapsed() + WAKING);
                 pause(near.pause(cost, last.elapsed()));
-                (spent, last) = (spent + cost, Instant::now());
+                (spent, last) = (spent + used, Instant::now());
             }
         }
         Ok(())
