@@ -227,8 +227,8 @@ fn cancelled_work_ends_soon_in_every_phase() {
         handle.set(progress.clone()).ok().unwrap();
         let Err(error) = Heap::from_snapshot(read(&text), &progress) else {
             // Reports are thinned by time, so this run may have had fewer; or it was cancelled at its very end.
-            let phase = cancelled.get().map_or("statistics", |(_, phase)| phase);
-            assert_eq!(phase, "statistics", "cancelled at report {at}, yet finished");
+            let phase = cancelled.get().map_or("class sizes", |(_, phase)| phase);
+            assert_eq!(phase, "class sizes", "cancelled at report {at}, yet finished");
             continue;
         };
         assert_eq!(error.code, Code::Aborted);

@@ -2,6 +2,7 @@
 
 use super::classes::Classes;
 use crate::{
+    beside::both,
     error::Result,
     graph::{BitSet, Children, Graph, steps::Steps},
     progress::Progress,
@@ -29,21 +30,42 @@ pub(crate) fn totals(
     filter: Filter<'_>,
     progress: &Progress,
 ) -> Result<Vec<Totals>> {
-    let none = Totals { count: 0, self_size: 0, distance: i32::MAX, retained_size: 0 };
-    let mut totals = vec![none; classes.count() as usize];
     let counts = |node: u32| graph.self_size(node) > 0 && filter.is_none_or(|filter| filter(node));
-    let mut steps = Steps::start(progress, "class sizes", u64::from(snapshot.node_count()))?;
-    for node in (0..snapshot.node_count()).filter(|&node| counts(node)) {
-        steps.one()?;
-        let total = &mut totals[classes.of(node) as usize];
-        total.count += 1;
-        total.self_size += u64::from(graph.self_size(node));
-        total.distance = total.distance.min(graph.distance(node));
-    }
-    steps.finish()?;
+    let (retained, mut totals) = both(
+        snapshot.threads(),
+        progress,
+        |progress| retained_sizes(snapshot, graph, classes, children, counts, progress),
+        |progress| {
+            let none = Totals { count: 0, self_size: 0, distance: i32::MAX, retained_size: 0 };
+            let mut totals = vec![none; classes.count() as usize];
+            let mut steps = Steps::start(progress, "class sizes", u64::from(snapshot.node_count()))?;
+            for node in (0..snapshot.node_count()).filter(|&node| counts(node)) {
+                steps.one()?;
+                let total = &mut totals[classes.of(node) as usize];
+                total.count += 1;
+                total.self_size += u64::from(graph.self_size(node));
+                total.distance = total.distance.min(graph.distance(node));
+            }
+            steps.finish()?;
+            Ok(totals)
+        },
+    )?;
+    totals.iter_mut().zip(retained).for_each(|(total, retained)| total.retained_size = retained);
+    Ok(totals)
+}
 
-    // Down the dominator tree: an instance below another one of its class is retained with that one.
+/// What the instances of each class retain together. Down the dominator tree: an instance below another one of its class
+/// is retained with that one.
+fn retained_sizes(
+    snapshot: &Snapshot,
+    graph: &Graph,
+    classes: &Classes,
+    children: &Children,
+    counts: impl Fn(u32) -> bool,
+    progress: &Progress,
+) -> Result<Vec<u64>> {
     let mut steps = Steps::start(progress, "class retained sizes", u64::from(snapshot.node_count()))?;
+    let mut retained = vec![0; classes.count() as usize];
     let mut open = BitSet::new(classes.count())?;
     let mut stack = Column::new();
     let mut next = Some(snapshot.root());
@@ -53,7 +75,7 @@ pub(crate) fn totals(
             let class = classes.of(node);
             let first = !open.contains(class) && counts(node);
             if first {
-                totals[class as usize].retained_size += graph.retained_size(node);
+                retained[class as usize] += graph.retained_size(node);
             }
             if !children.of(node).is_empty() {
                 if first {
@@ -74,7 +96,7 @@ pub(crate) fn totals(
         }
     }
     steps.finish()?;
-    Ok(totals)
+    Ok(retained)
 }
 
 #[derive(Clone, Copy)]

@@ -14,6 +14,11 @@ impl BitSet {
         Ok(BitSet { words: Column::zeros((len as usize).div_ceil(64))? })
     }
 
+    /// The same once more.
+    pub(crate) fn copy(&self) -> Result<Self> {
+        Ok(BitSet { words: self.words.copy()? })
+    }
+
     /// Whether `value` is in the set.
     #[inline]
     pub fn contains(&self, value: u32) -> bool {

@@ -10,7 +10,8 @@ use crate::{
 pub(crate) struct Rules<'a> {
     snapshot: &'a Snapshot,
     weak_maps: &'a WeakMapNames,
-    page_owned: BitSet,
+    /// What belongs to the page. As long as that is not known, only what does may be asked about.
+    pub(crate) page_owned: BitSet,
     /// Nodes that may be tables of WeakMaps.
     tables: BitSet,
 }
@@ -27,11 +28,11 @@ pub(crate) struct Source {
 }
 
 impl<'a> Rules<'a> {
-    pub(crate) fn new(snapshot: &'a Snapshot, weak_maps: &'a WeakMapNames, page_owned: BitSet) -> Result<Self> {
-        Ok(Rules { snapshot, weak_maps, page_owned, tables: weak_maps.tables(snapshot)? })
+    pub(crate) fn new(snapshot: &'a Snapshot, weak_maps: &'a WeakMapNames) -> Result<Self> {
+        Ok(Rules { snapshot, weak_maps, page_owned: BitSet::default(), tables: weak_maps.tables(snapshot)? })
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn source(&self, node: u32) -> Source {
         let is_root = node == self.snapshot.root();
         let holds_page = is_root || self.page_owned.contains(node);
@@ -39,7 +40,7 @@ impl<'a> Rules<'a> {
     }
 
     /// The node that `edge`, which leaves `source`, keeps alive.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn follow(&self, source: Source, edge: u32) -> Option<u32> {
         let kind = self.snapshot.edge_type(edge);
         match kind {

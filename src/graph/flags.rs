@@ -3,8 +3,7 @@
 use super::{BitSet, steps::Steps};
 use crate::{
     error::Result,
-    progress::Progress,
-    snapshot::{Column, EdgeType, NodeType, Snapshot},
+    snapshot::{Column, Edge, EdgeType, NodeType, Snapshot},
 };
 
 /// The synthetic node above all DOM trees.
@@ -21,34 +20,35 @@ pub(crate) fn user_roots(snapshot: &Snapshot) -> impl Iterator<Item = u32> + '_ 
         .filter(|&node| snapshot.node_type(node) != NodeType::Synthetic || is_dom_trees(snapshot, node))
 }
 
-/// Everything that global objects and DOM trees reach over edges that are not weak.
-pub(crate) fn page_owned(snapshot: &Snapshot, progress: &Progress) -> Result<BitSet> {
-    let mut steps = Steps::start(progress, "page-owned", u64::from(snapshot.node_count()))?;
-    let mut owned = BitSet::new(snapshot.node_count())?;
-    let mut list = Column::new();
-    for edge in snapshot.edges(snapshot.root()) {
-        steps.edge(edge.ordinal)?;
-        let start = match edge.kind {
-            EdgeType::Shortcut => true,
-            EdgeType::Element => is_dom_trees(snapshot, edge.to),
-            _ => false,
-        };
-        if start && owned.insert(edge.to) {
-            list.push(edge.to)?;
-        }
+/// Whether an edge of the root leads to what belongs to the page: to global objects and DOM trees.
+pub(crate) fn leads_to_page(snapshot: &Snapshot, edge: Edge) -> bool {
+    match edge.kind {
+        EdgeType::Shortcut => true,
+        EdgeType::Element => is_dom_trees(snapshot, edge.to),
+        _ => false,
     }
+}
+
+/// Adds everything that `list` reaches over edges that are not weak.
+pub(crate) fn spread_page(
+    snapshot: &Snapshot,
+    owned: &mut BitSet,
+    mut list: Column<u32>,
+    steps: &Steps<'_>,
+) -> Result<()> {
     while let Some(node) = list.pop() {
-        steps.one()?;
+        if !owned.insert(node) {
+            continue;
+        }
         for edge in snapshot.edge_range(node) {
             steps.edge(edge)?;
             let to = snapshot.edge_to(edge);
-            if snapshot.edge_type(edge) != EdgeType::Weak && owned.insert(to) {
+            if snapshot.edge_type(edge) != EdgeType::Weak && !owned.contains(to) {
                 // The last one is the next.
-                snapshot.prefetch_edges(to);
+                snapshot.prefetch_edge_range(to);
                 list.push(to)?;
             }
         }
     }
-    steps.finish()?;
-    Ok(owned)
+    Ok(())
 }

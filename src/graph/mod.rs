@@ -74,35 +74,26 @@ impl Graph {
     /// Computes every column, phase by phase; what a phase needs only for itself is gone before the next one starts. Two
     /// threads, where there may be two, share the work: dominators are half of it and depend on nothing else. `beside`
     /// is done by the other one.
-    pub fn compute<T: Send>(
+    pub(crate) fn compute<T: Send>(
         snapshot: &Snapshot,
         progress: &Progress,
-        beside: impl FnOnce(&DomStates, &Progress) -> Result<T> + Send,
+        beside: impl FnOnce(&DomStates, &Narrow, &Progress) -> Result<T> + Send,
     ) -> Result<Computed<T>> {
         let (nodes, edges) = (u64::from(snapshot.node_count()), u64::from(snapshot.edge_count()));
         snapshot.allow(nodes * BYTES_PER_NODE + edges / 8, "computing who retains whom")?;
         let threads = snapshot.threads();
-        let (page_owned, (states, weak_maps, self_size)) = both(
+        let weak_maps = WeakMapNames::find(snapshot, progress)?;
+        let (tree, (states, self_size, beside, distance, ids)) = both(
             threads,
             progress,
-            |progress| flags::page_owned(snapshot, progress),
+            |progress| DominatorTree::compute(snapshot, essential::Rules::new(snapshot, &weak_maps)?, progress),
             |progress| {
+                // First what takes memory for itself: dominators take the most towards their end.
                 let states = DomStates::compute(snapshot, progress)?;
-                let weak_maps = WeakMapNames::find(snapshot, progress)?;
                 let self_size = shallow::self_sizes(snapshot, &states, progress)?;
-                Ok((states, weak_maps, self_size))
-            },
-        )?;
-        let (tree, (beside, distance, ids)) = both(
-            threads,
-            progress,
-            |progress| {
-                DominatorTree::compute(snapshot, essential::Rules::new(snapshot, &weak_maps, page_owned)?, progress)
-            },
-            |progress| {
-                let beside = beside(&states, progress)?;
                 let distance = distances::compute(snapshot, &weak_maps, progress)?;
-                Ok((beside, distance, IdIndex::build(snapshot, progress)?))
+                let beside = beside(&states, &self_size, progress)?;
+                Ok((states, self_size, beside, distance, IdIndex::build(snapshot, progress)?))
             },
         )?;
         drop(weak_maps);

@@ -181,18 +181,23 @@ impl Snapshot {
     #[inline(always)]
     pub(crate) fn prefetch(&self, next: &[u32], at: usize) {
         if let Some(&node) = next.get(at + 12) {
-            prefetch(&self.first_edge, node as usize);
+            self.prefetch_edge_range(node);
         }
         if let Some(&node) = next.get(at + 6) {
-            let edge = self.first_edge[node as usize] as usize;
-            self.edge_label.prefetch(edge);
-            prefetch(&self.edge_to, edge);
+            self.prefetch_edges(node);
         }
     }
     /// Begins to load where a node's edges are.
     #[inline(always)]
-    pub(crate) fn prefetch_edges(&self, node: u32) {
+    pub(crate) fn prefetch_edge_range(&self, node: u32) {
         prefetch(&self.first_edge, node as usize);
+    }
+    /// Begins to load a node's edges; where they are should be there already.
+    #[inline(always)]
+    pub(crate) fn prefetch_edges(&self, node: u32) {
+        let edge = self.first_edge[node as usize] as usize;
+        self.edge_label.prefetch(edge);
+        prefetch(&self.edge_to, edge);
     }
     /// The edges of a node, in file order.
     pub fn edges(&self, node: u32) -> impl Iterator<Item = Edge> + '_ {

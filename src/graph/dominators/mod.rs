@@ -7,7 +7,7 @@
 mod predecessors;
 mod search;
 
-use super::{essential::Rules, steps::Steps};
+use super::{BitSet, essential::Rules, steps::Steps};
 use crate::{
     error::Result,
     progress::Progress,
@@ -35,20 +35,20 @@ impl DominatorTree {
     /// The dominators over the essential edges, with a further edge from the root to each node that has no essential edge
     /// leading to it. What is unreachable even then (cycles that nothing reaches) is dominated by the root, and has no
     /// influence.
-    pub(crate) fn compute(snapshot: &Snapshot, rules: Rules<'_>, progress: &Progress) -> Result<Self> {
-        let Search { number, order, others, lists, ups_and_downs, .. } = Search::run(snapshot, &rules, progress)?;
+    pub(crate) fn compute(snapshot: &Snapshot, mut rules: Rules<'_>, progress: &Progress) -> Result<Self> {
+        let Search { number, order, others, lists, ups_and_downs, .. } = Search::run(snapshot, &mut rules, progress)?;
         drop(rules);
-        let preds = Predecessors::collect(snapshot, number, others, lists, progress)?;
-        let semi = semi_dominators(ups_and_downs.parents(order.len())?, preds, progress)?;
-        let immediate = immediate_dominators(ups_and_downs.parents(order.len())?, &semi, progress)?;
-        drop(semi);
-        let mut dominator = Column::filled(snapshot.node_count() as usize, snapshot.root())?;
-        let mut steps = Steps::start(progress, "dominator tree", order.len() as u64)?;
-        for (&node, &by) in order.iter().zip(&immediate[..]) {
-            steps.one()?;
-            dominator[node as usize] = order[by as usize];
+        let Predecessors { mut first, number: preds } =
+            Predecessors::collect(snapshot, &number, &order, others, lists, progress)?;
+        let links = semi_dominators(ups_and_downs.parents(number)?, &order, &mut first, preds, progress)?;
+        let parent = ups_and_downs.parents(Column::with_capacity(order.len())?)?;
+        let mut dominator = immediate_dominators(parent, &order, first, links, progress)?;
+        if order.len() < dominator.len() {
+            let mut reached = BitSet::new(snapshot.node_count())?;
+            order.iter().for_each(|&node| _ = reached.insert(node));
+            let unreached = (0..snapshot.node_count()).filter(|&node| !reached.contains(node));
+            unreached.for_each(|node| dominator[node as usize] = snapshot.root());
         }
-        steps.finish()?;
         Ok(DominatorTree { dominator, order })
     }
 }
@@ -59,19 +59,17 @@ type Link = [u32; 2];
 const UP: usize = 0;
 const LOW: usize = 1;
 
-/// The semi-dominators of all numbers but the root's.
-struct SemiDominators(Column<u32>);
-
-impl SemiDominators {
-    fn of(&self, number: usize) -> u32 {
-        self.0[number + 1]
-    }
-}
-
-fn semi_dominators(mut parent: Column<u32>, preds: Predecessors, progress: &Progress) -> Result<SemiDominators> {
+/// The semi-dominators, which come, by node, where `first` says that the lists of predecessors begin. What remains of the
+/// forest is memory to be used again.
+fn semi_dominators(
+    mut parent: Column<u32>,
+    order: &[u32],
+    first: &mut [u32],
+    mut preds: Column<u32>,
+    progress: &Progress,
+) -> Result<Column<Link>> {
     let count = parent.len() as u32;
     let mut steps = Steps::start(progress, "dominators", u64::from(count))?;
-    let Predecessors { mut first, number: mut preds } = preds;
     // Links are made from the last number down, and of parents and predecessors the last are done with: the memory of the
     // ones grows as that of the others goes.
     let mut links: Column<Link> = Column::zeros(count as usize)?;
@@ -79,9 +77,13 @@ fn semi_dominators(mut parent: Column<u32>, preds: Predecessors, progress: &Prog
     let mut looked = 0u32;
     for number in (1..count).rev() {
         steps.one()?;
+        if let Some(&soon) = (number as usize).checked_sub(AHEAD).and_then(|at| order.get(at)) {
+            prefetch(first, soon as usize);
+        }
+        let slot = &mut first[order[number as usize] as usize];
+        let start = *slot as usize;
         let mut least = parent[number as usize];
-        let range = first[number as usize] as usize..first[number as usize + 1] as usize;
-        for at in range.clone().rev() {
+        for at in (start..preds.len()).rev() {
             if let Some(&later) = at.checked_sub(AHEAD).and_then(|at| preds.get(at)) {
                 prefetch(&links, later as usize);
             }
@@ -92,9 +94,9 @@ fn semi_dominators(mut parent: Column<u32>, preds: Predecessors, progress: &Prog
             least = least.min(value);
         }
         links[number as usize] = [parent[number as usize], least];
-        // Where the list ended nobody will ask any more.
-        first[number as usize + 1] = least;
-        preds.truncate(range.start);
+        // Nobody will ask any more where the list began.
+        *slot = least;
+        preds.truncate(start);
         parent.truncate(number as usize);
         for done in [&mut preds, &mut parent] {
             if done.capacity() - done.len() >= GIVEN_BACK {
@@ -103,7 +105,7 @@ fn semi_dominators(mut parent: Column<u32>, preds: Predecessors, progress: &Prog
         }
     }
     steps.finish()?;
-    Ok(SemiDominators(first))
+    Ok(links)
 }
 
 /// The least semi-dominator of `from` and its forest ancestors above `floor`; what it walks, it compresses.
@@ -124,34 +126,45 @@ fn lowest(links: &mut [Link], stack: &mut Column<u32>, from: u32, floor: u32) ->
 
 /// A shortcut up the dominator tree: from depth d to one with few bits (Myers' skew-binary jump pointers), so that any
 /// ancestor is a logarithm of steps away.
-#[derive(Clone, Copy)]
-struct Jump {
-    depth: u32,
-    to: u32,
-}
+type Jump = Link;
+const DEPTH: usize = 0;
+const TO: usize = 1;
 
-/// The immediate dominator is the nearest dominator of the parent that is not below the semi-dominator.
-fn immediate_dominators(parent: Column<u32>, semi: &SemiDominators, progress: &Progress) -> Result<Column<u32>> {
-    let count = parent.len() as u32;
-    let mut steps = Steps::start(progress, "immediate dominators", u64::from(count))?;
-    let mut immediate = parent;
-    let mut jumps = Column::filled(count as usize, Jump { depth: 0, to: 0 })?;
-    for number in 1..count as usize {
+/// The immediate dominator is the nearest dominator of the parent that is not below the semi-dominator. By node, in the
+/// place of the semi-dominators; `jumps` is memory of the right size.
+fn immediate_dominators(
+    parent: Column<u32>,
+    order: &[u32],
+    semi: Column<u32>,
+    mut jumps: Column<Jump>,
+    progress: &Progress,
+) -> Result<Column<u32>> {
+    let count = parent.len();
+    let mut steps = Steps::start(progress, "immediate dominators", count as u64)?;
+    let (mut immediate, mut dominator) = (parent, semi);
+    jumps[0] = [0, 0];
+    dominator[order[0] as usize] = order[0];
+    for number in 1..count {
         steps.one()?;
-        let limit = semi.of(number);
+        if let Some(&soon) = order.get(number + AHEAD) {
+            prefetch(&dominator, soon as usize);
+        }
+        let slot = &mut dominator[order[number] as usize];
+        let limit = *slot;
         let mut up = immediate[number];
         while up > limit {
-            let jump = jumps[up as usize].to;
+            let jump = jumps[up as usize][TO];
             up = if jump > limit { jump } else { immediate[up as usize] };
         }
         immediate[number] = up;
+        *slot = order[up as usize];
         let near = jumps[up as usize];
-        let far = jumps[near.to as usize];
-        let farther = jumps[far.to as usize];
+        let far = jumps[near[TO] as usize];
+        let farther = jumps[far[TO] as usize];
         // Two jumps of equal length become one of twice that, plus one.
-        let equal = near.depth - far.depth == far.depth - farther.depth;
-        jumps[number] = Jump { depth: near.depth + 1, to: if equal { far.to } else { up } };
+        let equal = near[DEPTH] - far[DEPTH] == far[DEPTH] - farther[DEPTH];
+        jumps[number] = [near[DEPTH] + 1, if equal { far[TO] } else { up }];
     }
     steps.finish()?;
-    Ok(immediate)
+    Ok(dominator)
 }

@@ -1,6 +1,6 @@
 //! Which essential edges lead to a number.
 
-use super::BYTES_PER_NUMBER;
+use super::{AHEAD, BYTES_PER_NUMBER};
 use crate::{
     error::Result,
     graph::{BitSet, steps::Steps},
@@ -10,7 +10,7 @@ use crate::{
 
 /// The essential edges backwards, in depth-first numbers, without those of the search's own tree.
 pub(super) struct Predecessors {
-    /// Where the list of each number begins, and after all where the last one ends.
+    /// By node: where its list begins. It ends where that of the next number begins.
     pub(super) first: Column<u32>,
     pub(super) number: Column<u32>,
 }
@@ -18,16 +18,20 @@ pub(super) struct Predecessors {
 impl Predecessors {
     pub(super) fn collect(
         snapshot: &Snapshot,
-        number: Column<u32>,
+        number: &[u32],
+        order: &[u32],
         others: BitSet,
         mut lists: Column<u32>,
         progress: &Progress,
     ) -> Result<Predecessors> {
         let mut steps = Steps::start(progress, "predecessors", u64::from(snapshot.node_count()))?;
         let mut sum = 0u32;
-        for slot in &mut lists[..] {
-            sum += *slot;
-            *slot = sum;
+        for (at, &node) in order.iter().enumerate() {
+            if let Some(&soon) = order.get(at + AHEAD) {
+                prefetch(&lists, soon as usize);
+            }
+            sum += lists[node as usize];
+            lists[node as usize] = sum;
         }
         let needed = 4 * u64::from(sum) + BYTES_PER_NUMBER * lists.len() as u64 + others.memory();
         snapshot.allow(needed, "computing who retains whom")?;
@@ -44,15 +48,15 @@ impl Predecessors {
                 end = snapshot.edge_range(node).end;
             }
             let to = snapshot.edge_to(edge);
-            prefetch(&number, to as usize);
+            prefetch(&preds.first, to as usize);
             batch.edges[batch.len] = (number[node as usize], to);
             batch.len += 1;
             if batch.len == Batch::LEN {
                 steps.check()?;
-                batch.flush(&number, &mut preds);
+                batch.flush(&mut preds);
             }
         }
-        batch.flush(&number, &mut preds);
+        batch.flush(&mut preds);
         steps.finish()?;
         Ok(preds)
     }
@@ -68,12 +72,8 @@ struct Batch {
 impl Batch {
     const LEN: usize = 64;
 
-    fn flush(&mut self, number: &[u32], preds: &mut Predecessors) {
+    fn flush(&mut self, preds: &mut Predecessors) {
         let edges = &mut self.edges[..self.len];
-        for (_, to) in edges.iter_mut() {
-            *to = number[*to as usize];
-            prefetch(&preds.first, *to as usize);
-        }
         for (_, to) in edges.iter_mut() {
             let slot = &mut preds.first[*to as usize];
             *slot -= 1;

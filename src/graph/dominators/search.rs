@@ -2,9 +2,9 @@
 
 use crate::{
     error::Result,
-    graph::{BitSet, essential::Rules, steps::Steps},
+    graph::{BitSet, essential::Rules, flags, steps::Steps},
     progress::Progress,
-    snapshot::{Column, Snapshot, prefetch},
+    snapshot::{Column, EdgeType, Snapshot, prefetch},
 };
 
 /// A depth-first search from the root, then from every orphan.
@@ -15,27 +15,39 @@ pub(super) struct Search {
     pub(super) order: Column<u32>,
     /// The essential edges but for those of the search's tree: they lead to where it had been already.
     pub(super) others: BitSet,
+    /// By node: how many of `others` lead there.
+    pub(super) lists: Column<u32>,
     /// The nodes that have a number. Every edge asks whether its target has, and a core's own cache holds all of it: nothing waits for
     /// the columns.
     seen: BitSet,
-    /// By number: how many of `others` lead there; and one more.
-    pub(super) lists: Column<u32>,
     pub(super) ups_and_downs: Walk,
+    /// The way down to where it is: nodes, and which edge of each is next.
+    path: Column<(u32, u32)>,
+    /// While only the page has been searched: what it leads to by edges that do not retain, but are not weak.
+    beside_page: Option<Column<u32>>,
 }
 
 impl Search {
-    pub(super) fn run(snapshot: &Snapshot, rules: &Rules<'_>, progress: &Progress) -> Result<Search> {
+    pub(super) fn run(snapshot: &Snapshot, rules: &mut Rules<'_>, progress: &Progress) -> Result<Search> {
         let count = snapshot.node_count();
         let mut search = Search {
             number: Column::zeros(count as usize)?,
             order: Column::with_capacity(count as usize)?,
             others: BitSet::new(snapshot.edge_count())?,
+            lists: Column::zeros(count as usize)?,
             seen: BitSet::new(count)?,
-            lists: Column::zeros(count as usize + 1)?,
             ups_and_downs: Walk::default(),
+            path: Column::new(),
+            beside_page: Some(Column::new()),
         };
         let mut steps = Steps::start(progress, "depth first", u64::from(count))?;
-        search.descend(snapshot, rules, snapshot.root(), &mut steps)?;
+        let root = snapshot.root();
+        search.visit(root)?;
+        // What belongs to the page is searched first. So it is known when the first edge asks for it, and next to nothing
+        // is walked for that alone.
+        search.leave_root(snapshot, rules, true, &mut steps)?;
+        rules.page_owned = search.page_owned(snapshot, &steps)?;
+        search.leave_root(snapshot, rules, false, &mut steps)?;
         if search.order.len() < count as usize {
             // What is held by the unreached alone: the reached hold nothing that is not reached.
             let mut held = BitSet::new(count)?;
@@ -60,12 +72,43 @@ impl Search {
         Ok(search)
     }
 
+    /// Follows the root's edges, those to the `page` or the others.
+    fn leave_root(&mut self, snapshot: &Snapshot, rules: &Rules<'_>, page: bool, steps: &mut Steps<'_>) -> Result<()> {
+        let source = rules.source(snapshot.root());
+        for edge in snapshot.edges(snapshot.root()).filter(|&edge| flags::leads_to_page(snapshot, edge) == page) {
+            steps.edge(edge.ordinal)?;
+            match rules.follow(source, edge.ordinal) {
+                Some(to) if self.seen.contains(to) => {
+                    self.lists[to as usize] += 1;
+                    self.others.insert(edge.ordinal);
+                }
+                Some(to) => self.descend(snapshot, rules, to, steps)?,
+                // An edge to itself, which makes all it leads to the page's.
+                None if page => self.beside_page.iter_mut().try_for_each(|beside| beside.push(edge.to))?,
+                None => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// What belongs to the page, when all of it that retains has been searched.
+    fn page_owned(&mut self, snapshot: &Snapshot, steps: &Steps<'_>) -> Result<BitSet> {
+        let mut owned = self.seen.copy()?;
+        let mut beside = self.beside_page.take().unwrap_or_default();
+        // The root was there before.
+        owned.remove(snapshot.root());
+        if self.lists[snapshot.root() as usize] > 0 {
+            beside.push(snapshot.root())?;
+        }
+        flags::spread_page(snapshot, &mut owned, beside, steps)?;
+        Ok(owned)
+    }
+
+    /// Searches from a node that was not seen, and hangs on the root.
     fn descend(&mut self, snapshot: &Snapshot, rules: &Rules<'_>, start: u32, steps: &mut Steps<'_>) -> Result<()> {
-        let mut stack = Column::new();
-        self.seen.insert(start);
         self.visit(start)?;
-        stack.push((start, snapshot.edge_range(start).start))?;
-        'down: while let Some((node, next)) = stack.last_mut() {
+        self.path.push((start, snapshot.edge_range(start).start))?;
+        'down: while let Some((node, next)) = self.path.last_mut() {
             let node = *node;
             let end = snapshot.edge_range(node).end;
             let source = rules.source(node);
@@ -73,28 +116,44 @@ impl Search {
                 let edge = *next;
                 *next += 1;
                 steps.edge(edge)?;
-                let Some(to) = rules.follow(source, edge) else { continue };
-                if !self.seen.insert(to) {
-                    self.lists[self.number[to as usize] as usize] += 1;
+                let Some(to) = rules.follow(source, edge) else {
+                    if let Some(beside) = &mut self.beside_page
+                        && snapshot.edge_type(edge) != EdgeType::Weak
+                    {
+                        beside.push(snapshot.edge_to(edge))?;
+                    }
+                    continue;
+                };
+                if self.seen.contains(to) {
+                    self.lists[to as usize] += 1;
                     self.others.insert(edge);
                     continue;
                 }
+                let sibling = *next;
                 steps.one()?;
                 self.visit(to)?;
                 let range = snapshot.edge_range(to);
                 for edge in range.clone().take(8) {
-                    prefetch(&self.number, snapshot.edge_to(edge) as usize);
+                    let soon = snapshot.edge_to(edge);
+                    prefetch(&self.lists, soon as usize);
+                    snapshot.prefetch_edge_range(soon);
                 }
-                stack.push((to, range.start))?;
+                // The way back leads to the next one, which is often soon.
+                if sibling < end {
+                    snapshot.prefetch_edges(snapshot.edge_to(sibling));
+                }
+                self.path.push((to, range.start))?;
                 continue 'down;
             }
-            stack.pop();
+            self.path.pop();
             self.ups_and_downs.push(false)?;
         }
         Ok(())
     }
 
+    #[inline]
     fn visit(&mut self, node: u32) -> Result<()> {
+        self.seen.insert(node);
         self.number[node as usize] = self.order.len() as u32;
         self.order.push(node)?;
         self.ups_and_downs.push(true)
@@ -123,9 +182,9 @@ impl Walk {
         Ok(())
     }
 
-    /// The number of each number's parent; the root and the orphans hang on the root.
-    pub(super) fn parents(&self, count: usize) -> Result<Column<u32>> {
-        let mut parent = Column::with_capacity(count)?;
+    /// The number of each number's parent, in the memory of `parent`; the root and the orphans hang on the root.
+    pub(super) fn parents(&self, mut parent: Column<u32>) -> Result<Column<u32>> {
+        parent.clear();
         let mut above: Column<u32> = Column::new();
         for &word in self.words.iter().chain([&self.word]) {
             let (mut rest, mut left) = (word, u64::BITS);
