@@ -2,7 +2,10 @@
 
 use rustc_hash::FxHashMap;
 
-use super::pages::{Column, prefetch};
+use super::{
+    budget::Budget,
+    pages::{Column, prefetch},
+};
 use crate::error::Result;
 
 /// Stands for "see `large`".
@@ -22,6 +25,11 @@ impl Default for Narrow {
 }
 
 impl Narrow {
+    /// Nothing yet, for numbers that come one after the other.
+    pub(crate) fn new() -> Self {
+        Narrow::Short(Column::new(), FxHashMap::default())
+    }
+
     /// `len` zeros.
     pub(crate) fn zeros(len: usize) -> Result<Self> {
         Ok(Narrow::Short(Column::zeros(len)?, FxHashMap::default()))
@@ -80,6 +88,49 @@ impl Narrow {
         Ok(())
     }
 
+    /// Room for as many small numbers as are expected with some certainty.
+    pub(super) fn plan(&mut self, numbers: usize, budget: &mut Budget, what: &str) -> Result<()> {
+        match self {
+            Narrow::Short(column, _) => budget.plan(column, numbers, what),
+            Narrow::Long(column) => budget.plan(column, numbers, what),
+        }
+    }
+
+    /// Appends a number.
+    #[inline]
+    pub(super) fn push(&mut self, number: u32, budget: &mut Budget, what: &str) -> Result<()> {
+        match self {
+            Narrow::Short(column, _) if number < u32::from(LARGE) => {
+                budget.grow(column, 1, what)?;
+                column.push(number as u16)
+            }
+            Narrow::Short(column, large) => {
+                budget.grow(column, 1, what)?;
+                column.push(LARGE)?;
+                large.insert(column.len() as u32 - 1, number);
+                // Among the first ones, which are V8's roots, many may be large.
+                if large.len() > most_large(column.len().max(1 << 16)) {
+                    let mut long = Column::new();
+                    budget.plan(&mut long, column.len(), what)?;
+                    budget.free(&mut self.widen(long)?);
+                }
+                Ok(())
+            }
+            Narrow::Long(column) => {
+                budget.grow(column, 1, what)?;
+                column.push(number)
+            }
+        }
+    }
+
+    /// Gives back what there is too much room.
+    pub(super) fn shrink(&mut self, budget: &mut Budget) {
+        match self {
+            Narrow::Short(column, _) => budget.shrink(column),
+            Narrow::Long(column) => budget.shrink(column),
+        }
+    }
+
     #[cold]
     fn set_large(&mut self, node: u32, number: u32) -> Result<()> {
         let len = self.len();
@@ -87,14 +138,22 @@ impl Narrow {
             column[node as usize] = LARGE;
             large.insert(node, number);
             if large.len() > most_large(len) {
-                let mut long = Column::with_capacity(len)?;
-                for node in 0..len as u32 {
-                    long.push(self.get(node))?;
-                }
-                *self = Narrow::Long(long);
+                self.widen(Column::with_capacity(len)?)?;
             }
         }
         Ok(())
+    }
+
+    /// Moves all numbers to `long`, and returns the column that they were in.
+    #[cold]
+    fn widen(&mut self, mut long: Column<u32>) -> Result<Column<u16>> {
+        for node in 0..self.len() as u32 {
+            long.push(self.get(node))?;
+        }
+        match std::mem::replace(self, Narrow::Long(long)) {
+            Narrow::Short(column, _) => Ok(column),
+            Narrow::Long(_) => Ok(Column::new()),
+        }
     }
 
     /// Begins to load a number.
@@ -139,6 +198,23 @@ mod tests {
                 ));
             }
             assert_eq!(matches!(column, Narrow::Long(_)), at > 1, "two large ones are few, four are not");
+        }
+    }
+
+    #[test]
+    fn numbers_that_come_one_by_one() {
+        // Few large ones, many from the start, many from some time on.
+        let few = |node: u32| if node.is_multiple_of(1000) { u32::MAX - node } else { node % 7 };
+        let early = |node: u32| node << 16 | 3;
+        let late = |node: u32| if node < 150_000 { node % 65_535 } else { 1 << 20 | node };
+        for (numbers, is_long) in [(&few as &dyn Fn(u32) -> u32, false), (&early, true), (&late, true)] {
+            let (mut column, mut budget) = (Narrow::new(), Budget::new(Some(2_000_000)));
+            (0..200_000).for_each(|node| column.push(numbers(node), &mut budget, "numbers").unwrap());
+            column.shrink(&mut budget);
+            assert!((0..200_000).all(|node| column.get(node) == numbers(node)));
+            assert_eq!(matches!(column, Narrow::Long(_)), is_long);
+            let (mut column, mut budget) = (Narrow::new(), Budget::new(Some(300_000)));
+            assert!((0..200_000).any(|node| column.push(numbers(node), &mut budget, "numbers").is_err()));
         }
     }
 

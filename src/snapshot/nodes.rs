@@ -15,7 +15,7 @@ use crate::error::{Code, Error, Result};
 const WHAT: &str = "the nodes";
 
 /// A node's bytes in the columns, at least, for planning.
-pub(super) const BYTES_PER_NODE: u64 = 17;
+pub(super) const BYTES_PER_NODE: u64 = 11;
 
 /// Reads records of a layout.
 pub(super) struct NodeParser<'a> {
@@ -156,8 +156,8 @@ pub(super) struct Nodes<'a> {
     pub(super) names: Highest,
     kind: Column<NodeType>,
     name: Column<u32>,
-    id: Column<u32>,
-    self_size: Column<u32>,
+    id: Sequence,
+    self_size: Narrow,
     /// Of the node before, so that sums make it the ordinals of first edges.
     edge_count: Column<u32>,
     /// Empty while all are 0, and so is the next one.
@@ -174,16 +174,15 @@ impl<'a> Nodes<'a> {
             names: Highest::default(),
             kind: Column::new(),
             name: Column::new(),
-            id: Column::new(),
-            self_size: Column::new(),
+            id: Sequence::default(),
+            self_size: Narrow::new(),
             edge_count: Column::new(),
             detachedness: Column::new(),
             trace_node_id: Column::new(),
         };
         nodes.budget.plan(&mut nodes.kind, sure, WHAT)?;
         nodes.budget.plan(&mut nodes.name, sure, WHAT)?;
-        nodes.budget.plan(&mut nodes.id, sure, WHAT)?;
-        nodes.budget.plan(&mut nodes.self_size, sure, WHAT)?;
+        nodes.self_size.plan(sure, nodes.budget, WHAT)?;
         nodes.budget.plan(&mut nodes.edge_count, sure + 1, WHAT)?;
         nodes.edge_count.push(0)?;
         Ok(nodes)
@@ -202,9 +201,10 @@ impl<'a> Nodes<'a> {
         }
         snapshot.node_type = self.kind;
         snapshot.node_name = self.name;
-        snapshot.node_id = Sequence::of(&self.id)?;
-        drop(self.id);
-        snapshot.self_size = Narrow::of(self.self_size)?;
+        self.id.finish(self.budget)?;
+        snapshot.node_id = self.id;
+        self.self_size.shrink(self.budget);
+        snapshot.self_size = self.self_size;
         snapshot.first_edge = self.edge_count;
         snapshot.detachedness = self.detachedness;
         snapshot.has_detachedness = self.layout.detachedness.is_some();
@@ -219,13 +219,11 @@ impl Columns<NodeBlock> for Nodes<'_> {
         let (before, rows) = (self.kind.len(), block.len);
         budget.grow(&mut self.kind, rows, WHAT)?;
         budget.grow(&mut self.name, rows, WHAT)?;
-        budget.grow(&mut self.id, rows, WHAT)?;
-        budget.grow(&mut self.self_size, rows, WHAT)?;
         budget.grow(&mut self.edge_count, rows, WHAT)?;
         self.kind.extend_from_slice(&block.kind[..rows])?;
         self.name.extend_from_slice(&block.name[..rows])?;
-        self.id.extend_from_slice(&block.id[..rows])?;
-        self.self_size.extend_from_slice(&block.self_size[..rows])?;
+        self.id.extend(&block.id[..rows], budget)?;
+        block.self_size[..rows].iter().try_for_each(|&size| self.self_size.push(size, budget, WHAT))?;
         self.edge_count.extend_from_slice(&block.edge_count[..rows])?;
         self.names.merge(block.names);
         if self.layout.trace_node_id.is_some() {
