@@ -221,7 +221,7 @@ impl Parts<'_> {
                 self.checks.push(("allocation stack", Table::Functions, functions));
                 snapshot.trace_tree = tree;
             }
-            _ => snapshot.strings = Strings::read(text, budget)?,
+            _ => snapshot.strings = Strings::read(text, budget, self.threads)?,
         }
         Ok(())
     }

@@ -1,6 +1,15 @@
 //! The string table, and how JSON's string literals become it.
 
-use super::{JsStr, budget::Budget, narrow::Narrow, pages::Column, records::Bytes, text::Text};
+use std::thread;
+
+use super::{
+    JsStr,
+    budget::Budget,
+    narrow::Narrow,
+    pages::{Column, Room},
+    records::Bytes,
+    text::Text,
+};
 use crate::error::{Code, Error, Result};
 
 const WHAT: &str = "the strings";
@@ -69,18 +78,33 @@ impl Strings {
         self.bytes.memory() + self.lengths.memory() + self.starts.memory()
     }
 
-    /// Reads the array of strings, from `[` to `]`.
-    pub(super) fn read(text: &mut Text, budget: &mut Budget) -> Result<Strings> {
+    /// Reads the array of strings, from `[` to `]`; a second of `threads` has the system find memory for them meanwhile.
+    pub(super) fn read(text: &mut Text, budget: &mut Budget, threads: usize) -> Result<Strings> {
         let mut strings = Strings::default();
         if text.length_known() {
             // Nearly all of the rest is strings, and unescaping makes them shorter. No more than a wish.
             let rest = text.most_left().unwrap_or(0);
             let _ = budget.plan(&mut strings.bytes, usize::try_from(rest).unwrap_or(0), WHAT);
         }
+        let room = strings.bytes.room();
+        thread::scope(|scope| {
+            if threads > 1 {
+                // Where the system has no thread for us, it finds the memory when it is written to.
+                let _ = thread::Builder::new().name("heaprs-read".into()).spawn_scoped(scope, || room.populate());
+            }
+            let read = strings.read_array(text, budget, &room);
+            room.fill(usize::MAX);
+            read
+        })?;
+        Ok(strings)
+    }
+
+    fn read_array(&mut self, text: &mut Text, budget: &mut Budget, room: &Room) -> Result<()> {
+        let strings = self;
         text.expect(b'[')?;
         if text.token()? == b']' {
             text.advance(1);
-            return Ok(strings);
+            return Ok(());
         }
         let mut lengths = Column::new();
         loop {
@@ -91,6 +115,7 @@ impl Strings {
                 strings.starts.push(start as u64)?;
             }
             strings.literal(text, budget)?;
+            room.fill(strings.bytes.len());
             budget.grow(&mut lengths, 1, WHAT)?;
             let length = u32::try_from(strings.bytes.len() - start);
             lengths.push(length.map_err(|_| text.error(Code::Corrupt, "a string is longer than 4 GB"))?)?;
@@ -107,7 +132,7 @@ impl Strings {
         budget.shrink(&mut strings.bytes);
         budget.shrink(&mut strings.starts);
         strings.lengths = Narrow::of(lengths)?;
-        Ok(strings)
+        Ok(())
     }
 
     /// One literal behind its opening quote, up to and with the closing one.
@@ -142,11 +167,16 @@ impl Strings {
     /// goes on behind the window (`open`). What is no UTF-8 becomes U+FFFD, as a TextDecoder has it.
     fn plain(&mut self, mut plain: &[u8], open: bool, budget: &mut Budget) -> Result<usize> {
         let all = plain.len();
-        if let Some(at) = control(plain) {
+        budget.grow(&mut self.bytes, plain.len(), WHAT)?;
+        // One look at all of it, many bytes at a time: nearly every text is nothing but this.
+        if !plain.iter().fold(false, |other, &b| other | !(0x20..0x80).contains(&b)) {
+            self.bytes.extend_from_slice(plain)?;
+            return Ok(all);
+        }
+        if let Some(at) = plain.iter().position(|&b| b < 0x20) {
             let message = "a string holds a control character that is not escaped";
             return Err(Error::at(Code::Corrupt, at as u64, message));
         }
-        budget.grow(&mut self.bytes, plain.len(), WHAT)?;
         while let Err(e) = std::str::from_utf8(plain) {
             let (valid, rest) = plain.split_at(e.valid_up_to());
             self.bytes.extend_from_slice(valid)?;
@@ -229,9 +259,4 @@ impl Strings {
         }
         Ok(())
     }
-}
-
-/// The first byte below U+0020. Looks at all before it looks for one: that runs many bytes at a time.
-fn control(text: &[u8]) -> Option<usize> {
-    if text.iter().fold(false, |any, &b| any | (b < 0x20)) { text.iter().position(|&b| b < 0x20) } else { None }
 }
