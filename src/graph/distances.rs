@@ -4,7 +4,7 @@ use super::{BitSet, NO_DISTANCE, SYSTEM_DISTANCE, WeakMapNames, flags, steps::St
 use crate::{
     error::Result,
     progress::Progress,
-    snapshot::{Column, Edge, EdgeType, Narrow, NodeType, Snapshot, Spelled},
+    snapshot::{Column, EdgeType, Narrow, NodeType, Snapshot, Spelled},
 };
 
 /// The distance of every node: 0 is [`NO_DISTANCE`], and the lowest bit tells those from the user roots from the others,
@@ -85,10 +85,11 @@ impl Search<'_> {
                 for edge in self.snapshot.edge_range(node) {
                     self.steps.edge(edge)?;
                     let to = self.snapshot.edge_to(edge);
-                    if self.distance.has(to) || self.snapshot.edge_type(edge) == EdgeType::Weak {
+                    if self.distance.has(to) {
                         continue;
                     }
-                    if self.filter.accepts(source, self.snapshot.edge(edge)) {
+                    let kind = self.snapshot.edge_type(edge);
+                    if kind != EdgeType::Weak && self.filter.accepts(source, edge, kind) {
                         self.distance.set(to, distance)?;
                         next.push(to)?;
                     }
@@ -139,28 +140,28 @@ impl<'a> Filter<'a> {
     }
 
     #[inline]
-    fn accepts(&mut self, source: Source, edge: Edge) -> bool {
+    fn accepts(&mut self, source: Source, edge: u32, kind: EdgeType) -> bool {
+        let snapshot = self.snapshot;
+        let name = || snapshot.edge_name(edge);
         match source {
             Source::Ordinary => {}
             Source::NativeContext => {
-                if !edge.kind.has_index_name()
-                    && self.snapshot.strings().get(edge.name_or_index).is("sloppy_function_map")
-                {
+                if !kind.has_index_name() && snapshot.strings().get(name()).is("sloppy_function_map") {
                     return false;
                 }
             }
             // Descriptor arrays are shared between hidden classes: descriptors say nothing about one of them.
             Source::MapDescriptors => {
-                let index = if edge.kind.has_index_name() {
-                    f64::from(edge.name_or_index)
+                let index = if kind.has_index_name() {
+                    f64::from(name())
                 } else {
-                    parse_int(self.snapshot.strings().get(edge.name_or_index).as_bytes())
+                    parse_int(snapshot.strings().get(name()).as_bytes())
                 };
                 return index < 2.0 || index % 3.0 != 1.0;
             }
         }
-        if edge.kind == EdgeType::Internal
-            && let Some(entry) = self.weak_maps.get(edge.name_or_index)
+        if kind == EdgeType::Internal
+            && let Some(entry) = self.weak_maps.get(name())
         {
             // The first half waits for the second: a value is as far as the farther of its table and its key.
             let half = self.pending.insert(entry.pair);
