@@ -262,7 +262,7 @@ export function dumpOnSignal(signal?: NodeJS.Signals, options?: CaptureOptions &
  * complete or `timeoutMs` (default 2 minutes) has passed. Inline, the app is held at once. Then all goes as it would have without heaprs: the same fatal error and exit
  * code, `ERR_WORKER_OUT_OF_MEMORY` of a worker, or, where memory was freed, on with the initial limit. Over all, the limit is raised by half at most (16 to 256 MiB).
  *
- * On Linux also before memory outside of V8 runs out, by buffers for example: where the control group (version 1 or 2) or `ulimit -v` sets a limit, a thread that
+ * On Linux also before memory outside of V8 runs out, by buffers for example: where the control group (version 1 or 2, `memory.high` included) or `ulimit -v` sets a limit, a thread that
  * sleeps looks at it, more often as the end comes near, for less than 0.1 % of a core. It dumps when as much is left as a fork would need, an eighth to a quarter
  * of the limit (up to half while memory is taken fast), in a busy loop too, and counts in `maxDumps`. What decides is what is left for all in the group; a process with
  * less than an eighth of the limit is not dumped. The app stands still for the dump if the two together could come to the end. When memory runs out
