@@ -4,14 +4,14 @@
 //
 //   node captures.cjs HEAPRS DIRECTORY loop|workers|http|small|control CAPTURES OBJECTS
 //
-// `control` does all that `small` does, but for the captures: what memory grows by there, is V8's and the analyses'. `small` runs it first.
+// `control` does all that `small` does, but for the captures: what memory grows by there, is V8's. `small` runs it first.
 
 const assert = require('node:assert');
 const fs = require('node:fs');
 const http = require('node:http');
 const path = require('node:path');
 const { Worker } = require('node:worker_threads');
-const { spawnSync } = require('node:child_process');
+const { fork, spawnSync } = require('node:child_process');
 
 const [, , package_, directory, kind] = process.argv;
 const [captures, objects] = process.argv.slice(5).map(Number);
@@ -95,21 +95,14 @@ function children() {
 const descriptors = () => fs.readdirSync('/proc/self/fd').length;
 const median = (values) => values.toSorted((a, b) => a - b)[values.length >> 1];
 
-async function analyse(result) {
-  const tail = Buffer.alloc(16);
-  const fd = fs.openSync(file);
-  fs.readSync(fd, tail, 0, 16, fs.fstatSync(fd).size - 16);
-  fs.closeSync(fd);
-  assert.match(tail.toString(), /"\s*\]\s*\}\s*$/, 'the footer');
-  const snapshot = await heaprs.openSnapshot(file);
-  try {
-    assert.deepEqual([snapshot.info.nodes, snapshot.info.edges], [result.nodes, result.edges], 'the counts');
-    const row = async (name) => (await snapshot.summary({ search: name })).find((found) => found.name === name) ?? null;
-    const rows = [await row('Landmark'), await row('Kept')];
-    return rows.map((found) => found && { count: found.count, distance: found.distance, selfSize: found.selfSize, retainedSize: found.retainedSize });
-  } finally {
-    snapshot.close();
-  }
+// What analyse.cjs finds in a file.
+const analyst = fork(path.join(path.dirname(process.argv[1]), 'analyse.cjs'), [package_]);
+async function analyse({ nodes, edges }) {
+  const answer = new Promise((resolve) => analyst.once('message', resolve));
+  analyst.send({ file, nodes, edges });
+  const { rows, message } = await answer;
+  assert.ok(rows, message);
+  return rows;
 }
 
 async function main() {
@@ -140,6 +133,9 @@ async function main() {
   }
   going = false;
   await stop();
+  const gone = new Promise((resolve) => analyst.once('exit', resolve));
+  analyst.kill();
+  await gone;
   // Closed sockets and ended workers let go of their descriptors within a few turns.
   for (let n = 0; n < 100 && descriptors() > before; n++) await new Promise((resolve) => setTimeout(resolve, 50));
   const left = { children: children().length, files: fs.readdirSync(directory).length - 1, descriptors: Math.max(0, descriptors() - before) };
