@@ -274,10 +274,23 @@ impl Room {
         }
     }
 
-    /// Says how many bytes are filled; [`usize::MAX`] when no more will be.
+    /// Says how many bytes are filled.
     #[inline]
     pub(crate) fn fill(&self, bytes: usize) {
         self.filled.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Says, when it is dropped, that no more will be.
+    pub(crate) fn end(&self) -> RoomEnd<'_> {
+        RoomEnd(self)
+    }
+}
+
+pub(crate) struct RoomEnd<'a>(&'a Room);
+
+impl Drop for RoomEnd<'_> {
+    fn drop(&mut self) {
+        self.0.fill(usize::MAX);
     }
 }
 

@@ -92,15 +92,14 @@ impl Strings {
                 // Where the system has no thread for us, it finds the memory when it is written to.
                 let _ = thread::Builder::new().name("heaprs-read".into()).spawn_scoped(scope, || room.populate());
             }
-            let read = strings.read_array(text, budget, &room);
-            room.fill(usize::MAX);
-            read
+            // Also when this one panics: the scope waits for the other.
+            let _end = room.end();
+            strings.read_array(text, budget, &room)
         })?;
         Ok(strings)
     }
 
     fn read_array(&mut self, text: &mut Text, budget: &mut Budget, room: &Room) -> Result<()> {
-        let strings = self;
         text.expect(b'[')?;
         if text.token()? == b']' {
             text.advance(1);
@@ -109,15 +108,15 @@ impl Strings {
         let mut lengths = Column::new();
         loop {
             text.expect(b'"')?;
-            let start = strings.bytes.len();
+            let start = self.bytes.len();
             if lengths.len() % STRIDE as usize == 0 {
-                budget.grow(&mut strings.starts, 1, WHAT)?;
-                strings.starts.push(start as u64)?;
+                budget.grow(&mut self.starts, 1, WHAT)?;
+                self.starts.push(start as u64)?;
             }
-            strings.literal(text, budget)?;
-            room.fill(strings.bytes.len());
+            self.literal(text, budget)?;
+            room.fill(self.bytes.len());
             budget.grow(&mut lengths, 1, WHAT)?;
-            let length = u32::try_from(strings.bytes.len() - start);
+            let length = u32::try_from(self.bytes.len() - start);
             lengths.push(length.map_err(|_| text.error(Code::Corrupt, "a string is longer than 4 GB"))?)?;
             if lengths.len() >= u32::MAX as usize {
                 return Err(text.error(Code::Corrupt, "there are more strings than 32 bits can count"));
@@ -129,9 +128,9 @@ impl Strings {
             }
         }
         text.advance(1);
-        budget.shrink(&mut strings.bytes);
-        budget.shrink(&mut strings.starts);
-        strings.lengths = Narrow::of(lengths)?;
+        budget.shrink(&mut self.bytes);
+        budget.shrink(&mut self.starts);
+        self.lengths = Narrow::of(lengths)?;
         Ok(())
     }
 
