@@ -540,7 +540,9 @@ export interface Page {
  * Reads a `.heapsnapshot` or `.heaptimeline` of Node.js or Chrome, plain or gzipped, and computes what Chrome DevTools computes: self sizes,
  * distances, dominators, retained sizes, classes. The numbers are DevTools', to the byte.
  *
- * Runs on a thread of its own. The snapshot stays in this process's memory (outside the JavaScript heap) until `close()`.
+ * Runs on a thread of its own. The snapshot stays in this process's memory (outside the JavaScript heap) until `close()`, but for strings of 256
+ * bytes and more in a plain file: these are read from it again, and then kept, when an answer has them in it, so the file stays open (one descriptor).
+ * It may be deleted or replaced by another meanwhile. If it is overwritten in place, answers that need such a string are `ERR_HEAPRS_IO`.
  *
  * A stream (`process.stdin`, a response, the pieces of any async iterable) is read while it comes, at most 4 MiB ahead, and destroyed when
  * reading fails. A file that a {@link captureHeapSnapshot} of this thread was told to make, and has not finished, is waited for.

@@ -55,6 +55,41 @@ test('the tiny snapshot itself is good, plain and gzipped', async (t) => {
   }
 });
 
+// Root, an object, and a string of its own that is long enough to stay in the file.
+const LONG = tiny({ nodeCount: 3, edgeCount: 2, nodes: [9, 0, 1, 0, 1, 3, 1, 3, 16, 1, 2, 3, 5, 1024, 0], edges: [2, 2, 5, 2, 2, 10], strings: ['', 'Thing', 'thing', 'long '.repeat(200)] });
+
+test('a file that is deleted or replaced while its snapshot is open answers as before', async (t) => {
+  const file = path.join(scratch(t), 'a.heapsnapshot');
+  for (const change of [() => fs.unlinkSync(file), () => { fs.writeFileSync(`${file}.new`, 'another'); fs.renameSync(`${file}.new`, file); }]) {
+    fs.writeFileSync(file, LONG);
+    const snapshot = await heaprs.openSnapshot(file);
+    change();
+    assert.strictEqual(snapshot.node(5).name, 'long '.repeat(200));
+    snapshot.close();
+  }
+});
+
+test('a file that is overwritten while its snapshot is open fails what needs a string of it, and nothing else', async (t) => {
+  const file = path.join(scratch(t), 'a.heapsnapshot');
+  const answers = {
+    node: (snapshot) => snapshot.node(5),
+    references: (snapshot) => snapshot.references(3),
+    query: (snapshot) => snapshot.query({ name: 'long' }),
+    export: (snapshot) => snapshot.export(path.join(path.dirname(file), 'export')),
+  };
+  for (const [name, answer] of Object.entries(answers)) {
+    fs.writeFileSync(file, LONG);
+    const snapshot = await heaprs.openSnapshot(file);
+    fs.writeFileSync(file, tiny());
+    assert.strictEqual(snapshot.node(3).name, 'Thing');
+    assert.strictEqual((await snapshot.summary()).length, 2);
+    const error = await rejection((async () => answer(snapshot))());
+    assert.strictEqual(error.code, 'ERR_HEAPRS_IO', `${name}: ${error.message}`);
+    assert.ok(error.message.includes(file) && /changed/.test(error.message), error.message);
+    snapshot.close();
+  }
+});
+
 test('no file, no regular file', async (t) => {
   const directory = scratch(t);
   const missing = path.join(directory, 'missing');

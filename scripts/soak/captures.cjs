@@ -2,21 +2,20 @@
 // The process that `npm run soak -- fork` watches: captures itself by fork, over and over, under one kind of load. Prints one line, and
 // exits with 1 when a file was not whole or right, too few captures came by fork at the first or second attempt, or anything stayed behind.
 //
-//   node captures.cjs HEAPRS DIRECTORY loop|workers|http|small|control CAPTURES OBJECTS
-//
-// `control` does all that `small` does, but for the captures: what memory grows by there, is V8's. `small` runs it first.
+//   node captures.cjs HEAPRS DIRECTORY loop|workers|http|small CAPTURES OBJECTS
 
 const assert = require('node:assert');
 const fs = require('node:fs');
 const http = require('node:http');
 const path = require('node:path');
 const { Worker } = require('node:worker_threads');
-const { fork, spawnSync } = require('node:child_process');
+const { fork } = require('node:child_process');
 
 const [, , package_, directory, kind] = process.argv;
 const [captures, objects] = process.argv.slice(5).map(Number);
 const heaprs = require(package_);
-const file = path.join(directory, 'x.heapsnapshot');
+// One is looked at while the next one is made.
+const files = ['a.heapsnapshot', 'b.heapsnapshot'].map((name) => path.join(directory, name));
 
 // What every file must show as an inline one at rest does.
 class Landmark { constructor(i) { this.map = new Map([[i, { i }]]); this.set = new Set([i]); this.next = { name: `landmark ${i}` }; } }
@@ -49,17 +48,9 @@ function growth(values) {
 
 const four = (values) => [0, values.length >> 2, values.length >> 1, values.length - 1].map((n) => values[n].toFixed(1)).join(', ');
 
-// The same without captures, in a process of its own.
-function control() {
-  const args = ['--expose-gc', process.argv[1], package_, directory, 'control', String(captures), String(objects)];
-  const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
-  assert.equal(status, 0, stderr);
-  return JSON.parse(stdout);
-}
-
 // Resolves to a function that ends the load.
 async function load() {
-  if (kind === 'small' || kind === 'control') return () => {};
+  if (kind === 'small') return () => {};
   if (kind === 'http') return serve(8);
   const workers = kind === 'workers' ? [1, 2].map(() => new Worker(BUSY, { eval: true })) : [];
   await Promise.all(workers.map((worker) => new Promise((resolve) => worker.once('online', resolve))));
@@ -97,7 +88,7 @@ const median = (values) => values.toSorted((a, b) => a - b)[values.length >> 1];
 
 // What analyse.cjs finds in a file.
 const analyst = fork(path.join(path.dirname(process.argv[1]), 'analyse.cjs'), [package_]);
-async function analyse({ nodes, edges }) {
+async function analyse({ file, nodes, edges }) {
   const answer = new Promise((resolve) => analyst.once('message', resolve));
   analyst.send({ file, nodes, edges });
   const { rows, message } = await answer;
@@ -106,31 +97,32 @@ async function analyse({ nodes, edges }) {
 }
 
 async function main() {
-  const without = kind === 'small' ? control() : [];
-  const expected = await analyse(await heaprs.captureHeapSnapshot({ file, overwrite: true, mode: 'inline' }));
-  const known = await heaprs.captureHeapSnapshot({ file, overwrite: true });
+  const expected = await analyse(await heaprs.captureHeapSnapshot({ file: files[0], overwrite: true, mode: 'inline' }));
   // libuv keeps one descriptor in reserve from the first server on.
   if (kind === 'http') await (await serve(0))();
   const before = descriptors();
   const stop = await load();
   const counts = { first: 0, second: 0, third: 0, inline: 0, wrong: 0 };
   const [reasons, pauses, rss] = [new Set(), [], []];
-  for (let n = 0; n < captures; n++) {
-    const result = kind === 'control' ? known : await heaprs.captureHeapSnapshot({ file, overwrite: true });
-    counts[result.mode === 'inline' ? 'inline' : ['first', 'second', 'third'][result.attempts - 1]]++;
-    if (result.fallbackReason) reasons.add(result.fallbackReason);
-    pauses.push(result.pauseMs);
-    if (kind === 'small' || kind === 'control') {
-      rss.push(anonymous());
-      if (n % 50) continue;
-    }
+  const compare = async (result) => {
     try {
       assert.deepEqual(await analyse(result), expected);
     } catch (error) {
       counts.wrong++;
       reasons.add(error.message);
     }
+  };
+  let compared;
+  for (let n = 0; n < captures; n++) {
+    const result = await heaprs.captureHeapSnapshot({ file: files[n % 2], overwrite: true });
+    await compared;
+    counts[result.mode === 'inline' ? 'inline' : ['first', 'second', 'third'][result.attempts - 1]]++;
+    if (result.fallbackReason) reasons.add(result.fallbackReason);
+    pauses.push(result.pauseMs);
+    if (kind === 'small') rss.push(anonymous());
+    compared = kind !== 'small' || n % 50 === 0 ? compare(result) : undefined;
   }
+  await compared;
   going = false;
   await stop();
   const gone = new Promise((resolve) => analyst.once('exit', resolve));
@@ -138,15 +130,11 @@ async function main() {
   await gone;
   // Closed sockets and ended workers let go of their descriptors within a few turns.
   for (let n = 0; n < 100 && descriptors() > before; n++) await new Promise((resolve) => setTimeout(resolve, 50));
-  const left = { children: children().length, files: fs.readdirSync(directory).length - 1, descriptors: Math.max(0, descriptors() - before) };
-  if (kind === 'control') {
-    assert.deepEqual([counts.wrong, left.descriptors], [0, 0], [...reasons].join());
-    return console.log(JSON.stringify(rss));
-  }
+  const left = { children: children().length, files: fs.readdirSync(directory).length - files.length, descriptors: Math.max(0, descriptors() - before) };
   // In MB; a twentieth may come and go.
-  const [grown, allowed] = rss.length ? [growth(rss) - Math.max(0, growth(without)), 0.05 * median(rss)] : [0, 1];
+  const [grown, allowed] = rss.length ? [growth(rss), 0.05 * median(rss)] : [0, 1];
   const times = `pause ${median(pauses).toFixed(1)} ms, worst ${Math.max(...pauses).toFixed(1)} ms`;
-  const memory = rss.length ? `; anonymous ${four(rss)} MB, without captures ${four(without)}: ${grown.toFixed(2)} MB more growth` : '';
+  const memory = rss.length ? `; anonymous ${four(rss)} MB, grown by ${grown.toFixed(2)}` : '';
   console.log(process.version, kind.padEnd(8), JSON.stringify(counts), times, '; left behind', JSON.stringify(left) + memory, ...reasons);
   const byFork = counts.first + counts.second >= captures * 0.95;
   process.exit(counts.wrong === 0 && byFork && Object.values(left).every((n) => n === 0) && grown < allowed ? 0 : 1);

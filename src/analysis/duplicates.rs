@@ -30,6 +30,8 @@ struct Group {
     first: u32,
     count: u64,
     self_size: u64,
+    /// Whether plain ones and concatenated ones are in it.
+    both: bool,
 }
 
 /// Strings by text: of plain ones the index of their text.
@@ -46,11 +48,8 @@ impl Heap {
     pub fn duplicate_strings(&self, page: Page, progress: &Progress) -> Result<Vec<DuplicateString>> {
         let Groups { flat, joined } = self.strings_by_text(progress)?;
         let mut rows = Collector::new(page);
-        // What is in both is the same, with the sums of both.
-        let both = |key: &(u32, Whole)| {
-            !joined.is_empty() && joined.contains_key(&(self.snapshot.strings().get(key.0).into(), key.1))
-        };
-        let flat_only = flat.iter().filter(|(key, _)| !both(key)).map(|(_, group)| group);
+        // What is in both counts once.
+        let flat_only = flat.values().filter(|group| !group.both);
         for group in flat_only.chain(joined.values()).filter(|group| group.count > 1) {
             rows.push((Reverse(group.self_size), Reverse(group.count), group.first));
         }
@@ -87,7 +86,7 @@ impl Heap {
         let mut groups = Groups::default();
         for node in 0..self.snapshot.node_count() {
             steps.one()?;
-            let new = Group { first: node, count: 0, self_size: 0 };
+            let new = Group { first: node, count: 0, self_size: 0, both: false };
             let group = match self.text_of(node) {
                 Some(Text::Flat(key)) => groups.flat.entry(key).or_insert(new),
                 Some(Text::Joined(key)) => groups.joined.entry(key).or_insert(new),
@@ -98,15 +97,21 @@ impl Heap {
         }
         // A concatenated string and a plain one can have the same text: then both get the sums of both.
         if !groups.joined.is_empty() {
-            for (&(text, whole), flat) in &mut groups.flat {
-                let text = JsString::from(self.snapshot.strings().get(text));
-                if let Some(joined) = groups.joined.get_mut(&(text, whole)) {
-                    flat.first = flat.first.min(joined.first);
-                    flat.count += joined.count;
-                    flat.self_size += joined.self_size;
-                    *joined = *flat;
+            let mut wholes: FxHashMap<u32, Vec<Whole>> = FxHashMap::default();
+            groups.flat.keys().for_each(|&(text, whole)| wholes.entry(text).or_default().push(whole));
+            self.snapshot.strings().each(progress, |index, text| {
+                for &whole in wholes.get(&index).into_iter().flatten() {
+                    let joined = groups.joined.get_mut(&(text.into(), whole));
+                    if let (Some(joined), Some(flat)) = (joined, groups.flat.get_mut(&(index, whole))) {
+                        flat.first = flat.first.min(joined.first);
+                        flat.count += joined.count;
+                        flat.self_size += joined.self_size;
+                        flat.both = true;
+                        *joined = *flat;
+                    }
                 }
-            }
+                Ok(())
+            })?;
         }
         steps.finish()?;
         Ok(groups)
@@ -129,7 +134,7 @@ impl Heap {
     /// Whether V8 has already put a concatenated string together: one half is then empty.
     fn is_flattened(&self, node: u32) -> bool {
         self.snapshot.edges(node).filter(|edge| edge.kind == EdgeType::Internal).any(|edge| {
-            let name = self.snapshot.strings().get(edge.name_or_index);
+            let name = self.snapshot.strings().short(edge.name_or_index);
             (name.is("first") || name.is("second"))
                 && names::node(&self.snapshot, self.graph.states(), edge.to).as_bytes().is_empty()
         })
@@ -140,10 +145,10 @@ impl Heap {
         let number = |name, kind| {
             let number = self
                 .internal(node, name)
-                .filter(|&n| self.snapshot.node_type(n) == NodeType::Number && self.snapshot.node_name(n).is(kind))?;
+                .filter(|&n| self.snapshot.node_type(n) == NodeType::Number && self.snapshot.short_name(n).is(kind))?;
             self.internal(number, "value")
         };
-        let truncated = number("truncated", "bool").filter(|&value| self.snapshot.node_name(value).is("true"));
+        let truncated = number("truncated", "bool").filter(|&value| self.snapshot.short_name(value).is("true"));
         truncated?;
         let int = |name| number(name, "int").map_or(f64::NAN, |value| parse_int(self.snapshot.node_name(value).0));
         Some((int("length").to_bits(), int("hash").to_bits()))
@@ -152,6 +157,6 @@ impl Heap {
     /// The target of a node's first internal edge of a name.
     fn internal(&self, node: u32, name: &str) -> Option<u32> {
         let mut edges = self.snapshot.edges(node).filter(|edge| edge.kind == EdgeType::Internal);
-        edges.find(|edge| self.snapshot.strings().get(edge.name_or_index).is(name)).map(|edge| edge.to)
+        edges.find(|edge| self.snapshot.strings().short(edge.name_or_index).is(name)).map(|edge| edge.to)
     }
 }

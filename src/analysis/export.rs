@@ -105,9 +105,11 @@ impl Heap {
         folder.u32(in_edges("edges.name_or_index", what), (0..edges).map(|e| snapshot.edge(e).name_or_index))?;
         folder.u32(in_edges("edges.to", "ordinal of a node"), (0..edges).map(|e| snapshot.edge(e).to))?;
 
-        folder.texts("strings", snapshot.strings().len() as u64, || snapshot.strings().iter())?;
+        let count = snapshot.strings().len() as u64;
+        let progress = folder.progress;
+        folder.texts("strings", count, |see| snapshot.strings().each(progress, |_, text| see(text)))?;
         let classes = self.classes.names();
-        folder.texts("classes", classes.len() as u64, || classes.iter().map(|name| name.as_js_str()))
+        folder.texts("classes", classes.len() as u64, |see| classes.iter().try_for_each(|name| see(name.as_js_str())))
     }
 
     fn schema(&self, columns: &[Value]) -> Value {
@@ -149,45 +151,58 @@ struct Folder<'a> {
 
 impl Folder<'_> {
     fn u8(&mut self, column: Column, values: impl Iterator<Item = u8>) -> Result<()> {
-        self.column(column, "|u1", values.map(|value| [value]))
+        self.values(column, "|u1", values.map(|value| [value]))
     }
     fn u32(&mut self, column: Column, values: impl Iterator<Item = u32>) -> Result<()> {
-        self.column(column, "<u4", values.map(u32::to_le_bytes))
+        self.values(column, "<u4", values.map(u32::to_le_bytes))
     }
     fn i32(&mut self, column: Column, values: impl Iterator<Item = i32>) -> Result<()> {
-        self.column(column, "<i4", values.map(i32::to_le_bytes))
+        self.values(column, "<i4", values.map(i32::to_le_bytes))
     }
     fn u64(&mut self, column: Column, values: impl Iterator<Item = u64>) -> Result<()> {
-        self.column(column, "<u8", values.map(u64::to_le_bytes))
+        self.values(column, "<u8", values.map(u64::to_le_bytes))
+    }
+
+    fn values<const WIDTH: usize>(
+        &mut self,
+        column: Column,
+        kind: &str,
+        mut values: impl Iterator<Item = [u8; WIDTH]>,
+    ) -> Result<()> {
+        self.column(column, kind, |put| values.try_for_each(|value| put(&value)))
     }
 
     /// `NAME.offsets` and `NAME.data`.
-    fn texts<'t, I: Iterator<Item = JsStr<'t>>>(
+    fn texts(
         &mut self,
         name: &'static str,
         count: u64,
-        texts: impl Fn() -> I,
+        each: impl Fn(&mut dyn FnMut(JsStr<'_>) -> Result<()>) -> Result<()>,
     ) -> Result<()> {
         let (offsets, data) = match name {
             "strings" => ("strings.offsets", "strings.data"),
             _ => ("classes.offsets", "classes.data"),
         };
         let mut end = 0;
-        let ends = texts().map(|text| {
-            end += text.as_bytes().len() as u64;
-            end
-        });
         let what = "where each text begins, and where the last one ends";
-        self.u64(Column { name: offsets, rows: count + 1, what }, std::iter::once(0).chain(ends))?;
-        let bytes = texts().flat_map(|text| text.as_bytes().iter().copied());
-        self.u8(Column { name: data, rows: end, what: "UTF-8" }, bytes)
+        self.column(Column { name: offsets, rows: count + 1, what }, "<u8", |put| {
+            put(&[0; 8])?;
+            each(&mut |text| {
+                end += text.as_bytes().len() as u64;
+                put(&end.to_le_bytes())
+            })
+        })?;
+        self.column(Column { name: data, rows: end, what: "UTF-8" }, "|u1", |put| {
+            each(&mut |text| put(text.as_bytes()))
+        })
     }
 
-    fn column<const WIDTH: usize>(
+    /// A file with what `fill` puts there.
+    fn column(
         &mut self,
         Column { name, rows, what }: Column,
         kind: &str,
-        values: impl Iterator<Item = [u8; WIDTH]>,
+        fill: impl FnOnce(&mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()>,
     ) -> Result<()> {
         let file_name = format!("{name}.npy");
         let failed = |e: &io::Error, at: &PathBuf| Error::io(e, "write", at);
@@ -195,10 +210,10 @@ impl Folder<'_> {
         let mut file = self.create(&file_name)?;
         file.write_all(&npy_header(kind, rows)).map_err(|e| failed(&e, &path))?;
         let mut steps = Steps::start(self.progress, "export", rows)?;
-        for value in values {
+        fill(&mut |bytes| {
             steps.one()?;
-            file.write_all(&value).map_err(|e| failed(&e, &path))?;
-        }
+            file.write_all(bytes).map_err(|e| failed(&e, &path))
+        })?;
         steps.finish()?;
         self.columns.push(json!({ "name": name, "file": file_name, "dtype": kind, "rows": rows, "what": what }));
         self.close(file, &file_name)

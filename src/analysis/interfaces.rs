@@ -30,7 +30,7 @@ pub(crate) struct Definition {
 
 /// Objects that were made by `{}` or `new Object`.
 pub(crate) fn is_plain(snapshot: &Snapshot, node: u32) -> bool {
-    snapshot.node_type(node) == NodeType::Object && snapshot.node_name(node).is("Object")
+    snapshot.node_type(node) == NodeType::Object && snapshot.short_name(node).is("Object")
 }
 
 /// The same for loops, which know where the strings have "Object".

@@ -103,7 +103,14 @@ impl Heap {
             })?;
         let totals = table::totals(&snapshot, &graph, &classes, &children, None, progress)?;
         drop(children);
+        snapshot.strings().check()?;
         Ok(Heap { snapshot, graph, definitions, classes, totals, statistics, max_js_object_id })
+    }
+
+    /// Fails when an answer may be wrong, since the file has changed and long strings could not be read from it: to be asked
+    /// behind each.
+    pub fn check(&self) -> Result<()> {
+        self.snapshot.strings().check()
     }
 
     /// How big it is.

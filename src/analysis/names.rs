@@ -68,7 +68,7 @@ fn concatenated(snapshot: &Snapshot, states: &DomStates, node: u32) -> JsString 
             if edge.kind != EdgeType::Internal {
                 continue;
             }
-            let edge_name = snapshot.strings().get(edge.name_or_index);
+            let edge_name = snapshot.strings().short(edge.name_or_index);
             if edge_name.is("first") {
                 first = edge.to;
             } else if edge_name.is("second") {

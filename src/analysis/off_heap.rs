@@ -64,7 +64,7 @@ impl Heap {
 
     /// What kind of memory outside of V8's heap a node stands for.
     pub(super) fn kind_off_heap(&self, node: u32) -> Option<Native> {
-        let name = self.snapshot.node_name(node);
+        let name = self.snapshot.short_name(node);
         (self.snapshot.node_type(node) == NodeType::Native).then(|| match () {
             () if name.is("system / JSArrayBufferData") => Native::ArrayBuffer,
             () if name.is("system / ExternalStringData") => Native::String,

@@ -137,14 +137,12 @@ impl Heap {
     fn led_to_by(&self, name: &str, progress: &Progress) -> Result<BitSet> {
         let snapshot = &self.snapshot;
         let mut named = BitSet::new(snapshot.strings().len() as u32)?;
-        for (index, text) in snapshot.strings().iter().enumerate() {
-            if index % (1 << 14) == 0 {
-                progress.check()?;
-            }
+        snapshot.strings().each(progress, |index, text| {
             if text.is(name) {
-                named.insert(index as u32);
+                named.insert(index);
             }
-        }
+            Ok(())
+        })?;
         let number = name.parse::<u32>().ok();
         let mut nodes = BitSet::new(snapshot.node_count())?;
         let mut steps = Steps::start(progress, "edges", u64::from(snapshot.edge_count()))?;

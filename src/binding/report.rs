@@ -40,7 +40,9 @@ pub fn report_heap<'env>(
         };
         let report = Report::new(&heap, &options, progress);
         os::trim();
-        Ok(HeapReport { report: report? })
+        let report = report?;
+        std::iter::once(&heap).chain(&base).try_for_each(|heap| heap.check())?;
+        Ok(HeapReport { report })
     })
 }
 

@@ -109,6 +109,7 @@ pub fn compare_heap_files<'env>(
         };
         let comparison = analysis::compare_by(match_by, &base, &current, progress)?;
         os::trim();
+        base.check().and_then(|()| current.check())?;
         Ok(HeapComparison {
             matched_by: comparison.matched_by.name(),
             rows: comparison.rows.into_iter().map(DiffRow::from).collect(),
@@ -144,7 +145,12 @@ impl HeapFile {
     /// One node, or null.
     #[napi]
     pub fn node(&self, env: Env, id: u32) -> napi::Result<Option<NodeRow>> {
-        guard(env, "HeapFile.node", || Ok(self.get()?.node(id).map(NodeRow::from)))
+        guard(env, "HeapFile.node", || {
+            let heap = self.get()?;
+            let node = heap.node(id).map(NodeRow::from);
+            heap.check()?;
+            Ok(node)
+        })
     }
 
     /// The Summary view.
@@ -345,7 +351,11 @@ impl HeapFile {
             task.afford(per_node(name) * heap.info().nodes)?;
             Ok(heap)
         })?;
-        task::run(env, name, task, move |progress| answer(&heap, progress))
+        task::run(env, name, task, move |progress| {
+            let answer = answer(&heap, progress)?;
+            heap.check()?;
+            Ok(answer)
+        })
     }
 
     fn release(&mut self, env: Env) {

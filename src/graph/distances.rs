@@ -146,7 +146,7 @@ impl<'a> Filter<'a> {
         match source {
             Source::Ordinary => {}
             Source::NativeContext => {
-                if !kind.has_index_name() && snapshot.strings().get(name()).is("sloppy_function_map") {
+                if !kind.has_index_name() && snapshot.strings().short(name()).is("sloppy_function_map") {
                     return false;
                 }
             }

@@ -8,7 +8,7 @@ use crate::{
 
 /// The synthetic node above all DOM trees.
 fn is_dom_trees(snapshot: &Snapshot, node: u32) -> bool {
-    snapshot.node_type(node) == NodeType::Synthetic && snapshot.node_name(node).is("(Document DOM trees)")
+    snapshot.node_type(node) == NodeType::Synthetic && snapshot.short_name(node).is("(Document DOM trees)")
 }
 
 /// The targets of the root's edges, of any type, that the user's objects start from; in the order of the edges, and as

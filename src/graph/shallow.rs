@@ -48,7 +48,7 @@ fn owners(snapshot: &Snapshot, states: &DomStates, progress: &Progress) -> Resul
     let ownable = |node: u32| match snapshot.node_type(node) {
         NodeType::Hidden | NodeType::Array => true,
         NodeType::Native => {
-            snapshot.node_name(node).is("system / ExternalStringData") && !states.is_renamed(snapshot, node)
+            snapshot.short_name(node).is("system / ExternalStringData") && !states.is_renamed(snapshot, node)
         }
         _ => false,
     };

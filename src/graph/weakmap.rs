@@ -38,9 +38,9 @@ impl WeakMapNames {
         let mut steps = Steps::start(progress, "weak maps", strings.len() as u64)?;
         let mut found = WeakMapNames::default();
         let mut pairs: FxHashMap<&[u8], u32> = FxHashMap::default();
-        for index in 0..strings.len() as u32 {
+        for (index, text) in (0..).zip(strings.short_ones()) {
             steps.one()?;
-            let Some((pair, table)) = parse(strings.get(index).as_bytes()) else { continue };
+            let Some((pair, table)) = parse(text.as_bytes()) else { continue };
             if found.entries.is_empty() {
                 found.is_entry = BitSet::new(strings.len() as u32)?;
             }

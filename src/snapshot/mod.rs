@@ -3,9 +3,11 @@
 //! A node is an *ordinal* (`u32`): its position in the file counted in nodes. An edge is a `u32` alike.
 //! Field layouts, type names and traps are those of SEMANTICS section 1 (see ARCHITECTURE.md).
 
+mod ahead;
 mod budget;
 mod edges;
 mod header;
+mod in_file;
 mod indices;
 mod jsstr;
 mod labels;
@@ -24,6 +26,7 @@ mod strings;
 mod text;
 mod trace;
 mod types;
+mod unescape;
 
 pub use header::FORK_MARK;
 pub use jsstr::JsStr;
@@ -124,6 +127,10 @@ impl Snapshot {
     /// The name of a node as the file has it.
     pub fn node_name(&self, node: u32) -> JsStr<'_> {
         self.strings.get(self.node_name[node as usize])
+    }
+    /// The name of a node, to compare with names that heaprs knows: [`Strings::short`].
+    pub(crate) fn short_name(&self, node: u32) -> JsStr<'_> {
+        self.strings.short(self.node_name[node as usize])
     }
     /// The string index of a node's name.
     pub fn node_name_index(&self, node: u32) -> u32 {

@@ -20,16 +20,11 @@ pub(crate) enum Narrow {
 
 impl Default for Narrow {
     fn default() -> Self {
-        Narrow::Long(Column::new())
+        Narrow::Short(Column::new(), FxHashMap::default())
     }
 }
 
 impl Narrow {
-    /// Nothing yet, for numbers that come one after the other.
-    pub(crate) fn new() -> Self {
-        Narrow::Short(Column::new(), FxHashMap::default())
-    }
-
     /// `len` zeros.
     pub(crate) fn zeros(len: usize) -> Result<Self> {
         Ok(Narrow::Short(Column::zeros(len)?, FxHashMap::default()))
@@ -208,12 +203,12 @@ mod tests {
         let early = |node: u32| node << 16 | 3;
         let late = |node: u32| if node < 150_000 { node % 65_535 } else { 1 << 20 | node };
         for (numbers, is_long) in [(&few as &dyn Fn(u32) -> u32, false), (&early, true), (&late, true)] {
-            let (mut column, mut budget) = (Narrow::new(), Budget::new(Some(2_000_000)));
+            let (mut column, mut budget) = (Narrow::default(), Budget::new(Some(2_000_000)));
             (0..200_000).for_each(|node| column.push(numbers(node), &mut budget, "numbers").unwrap());
             column.shrink(&mut budget);
             assert!((0..200_000).all(|node| column.get(node) == numbers(node)));
             assert_eq!(matches!(column, Narrow::Long(_)), is_long);
-            let (mut column, mut budget) = (Narrow::new(), Budget::new(Some(300_000)));
+            let (mut column, mut budget) = (Narrow::default(), Budget::new(Some(300_000)));
             assert!((0..200_000).any(|node| column.push(numbers(node), &mut budget, "numbers").is_err()));
         }
     }

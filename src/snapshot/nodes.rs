@@ -175,7 +175,7 @@ impl<'a> Nodes<'a> {
             kind: Column::new(),
             name: Column::new(),
             id: Sequence::default(),
-            self_size: Narrow::new(),
+            self_size: Narrow::default(),
             edge_count: Column::new(),
             detachedness: Column::new(),
             trace_node_id: Column::new(),

@@ -1,10 +1,11 @@
 //! From a file, a stream or bytes to a [`Snapshot`].
 
-use std::{io::Read, path::Path};
+use std::{io::Read, path::Path, sync::Arc};
 
 use super::{
     Snapshot,
     budget::Budget,
+    in_file::Origin,
     parse::parse,
     records::Bytes,
     source::{Source, open_regular},
@@ -32,28 +33,41 @@ impl Snapshot {
     /// Reports phase `read` in bytes of the file, and can be cancelled through `progress` at each quarter megabyte.
     pub fn open(path: &Path, options: &ReadOptions, progress: &Progress) -> Result<Snapshot> {
         let (file, len) = open_regular(path)?;
-        read(Box::new(file), Some(len), options, progress).map_err(|e| e.with_file(path))
+        let file = Arc::new(file);
+        let origin = Origin { file: file.clone(), path: path.to_owned() };
+        read(Box::new(file), Some(len), Some(origin), options, progress).map_err(|e| e.with_file(path))
     }
 
     /// Reads a snapshot from a stream, plain or gzipped.
     pub fn from_reader(reader: impl Read, options: &ReadOptions, progress: &Progress) -> Result<Snapshot> {
-        read(Box::new(reader), None, options, progress)
+        read(Box::new(reader), None, None, options, progress)
     }
 
     /// Reads a snapshot that is in memory, plain or gzipped.
     pub fn from_bytes(bytes: &[u8], options: &ReadOptions, progress: &Progress) -> Result<Snapshot> {
-        read(Box::new(bytes), Some(bytes.len() as u64), options, progress)
+        read(Box::new(bytes), Some(bytes.len() as u64), None, options, progress)
     }
 }
 
-fn read(input: Box<dyn Read + '_>, len: Option<u64>, options: &ReadOptions, progress: &Progress) -> Result<Snapshot> {
+/// Reads `input`, which is all of `origin` where there is one.
+fn read(
+    input: Box<dyn Read + '_>,
+    len: Option<u64>,
+    origin: Option<Origin>,
+    options: &ReadOptions,
+    progress: &Progress,
+) -> Result<Snapshot> {
     let mut text = Text::new(Source::new(input, len)?, progress)?;
+    let origin = origin.filter(|_| text.is_plain());
     let mut budget = Budget::new(options.max_memory);
-    let mut snapshot = parse(&mut text, &mut budget, options).map_err(|mut e| {
+    let mut snapshot = parse(&mut text, &mut budget, options, origin).map_err(|mut e| {
         e.offset.get_or_insert(text.offset());
         e
     })?;
     (snapshot.max_memory, snapshot.threads) = (options.max_memory, options.threads);
+    if let Some(bytes) = options.max_memory {
+        snapshot.strings.allow(bytes.saturating_sub(snapshot.memory()));
+    }
     progress.report("read", text.input_done(), text.input_done())?;
     Ok(snapshot)
 }

@@ -12,7 +12,6 @@ use std::{
     marker::PhantomData,
     ops::{Deref, DerefMut},
     ptr::NonNull,
-    sync::atomic::{AtomicUsize, Ordering},
 };
 
 use crate::error::{Code, Error, Result};
@@ -191,11 +190,6 @@ impl<T: Copy> Column<T> {
         }
     }
 
-    /// The memory that the column has now.
-    pub(crate) fn room(&self) -> Room {
-        Room { start: self.start.as_ptr() as usize, bytes: self.bytes, filled: AtomicUsize::new(0) }
-    }
-
     /// Moves the values to where there is room for `bytes`, which is enough for them.
     fn move_to(&mut self, bytes: usize) -> Result<()> {
         #[cfg(target_os = "linux")]
@@ -239,58 +233,6 @@ impl<T: Copy> DerefMut for Column<T> {
     fn deref_mut(&mut self) -> &mut [T] {
         // SAFETY: as in `deref`, and the column is borrowed mutably.
         unsafe { NonNull::slice_from_raw_parts(self.start, self.len).as_mut() }
-    }
-}
-
-/// The memory of a column, for a second thread that has the system find it a little before the first one fills it: to
-/// clear new memory takes as long as to copy text there.
-pub(crate) struct Room {
-    start: usize,
-    bytes: usize,
-    filled: AtomicUsize,
-}
-
-/// How far ahead of the first thread the second one goes.
-#[cfg(target_os = "linux")]
-const AHEAD: usize = 16 << 20;
-
-impl Room {
-    /// Does so, until the first thread is at the end. The column may move meanwhile.
-    pub(crate) fn populate(&self) {
-        #[cfg(target_os = "linux")]
-        for at in (0..self.bytes / BIG_PAGE).map(|page| page * BIG_PAGE) {
-            while self.filled.load(Ordering::Relaxed).saturating_add(AHEAD) < at {
-                std::thread::sleep(std::time::Duration::from_millis(1));
-            }
-            if self.filled.load(Ordering::Relaxed) == usize::MAX {
-                return;
-            }
-            let address = (self.start + at).next_multiple_of(4096) as *mut libc::c_void;
-            // SAFETY: the advice changes neither what memory holds nor whether it can be accessed, whosever it is by now.
-            // Where it is not heard, or nothing is there any more, nothing happens.
-            if unsafe { libc::madvise(address, BIG_PAGE, libc::MADV_POPULATE_WRITE) } != 0 {
-                return;
-            }
-        }
-    }
-
-    /// Says how many bytes are filled.
-    #[inline]
-    pub(crate) fn fill(&self, bytes: usize) {
-        self.filled.store(bytes, Ordering::Relaxed);
-    }
-
-    /// Says, when it is dropped, that no more will be.
-    pub(crate) fn end(&self) -> RoomEnd<'_> {
-        RoomEnd(self)
-    }
-}
-
-pub(crate) struct RoomEnd<'a>(&'a Room);
-
-impl Drop for RoomEnd<'_> {
-    fn drop(&mut self) {
-        self.0.fill(usize::MAX);
     }
 }
 

@@ -5,6 +5,7 @@ use super::{
     budget::Budget,
     edges::{BYTES_PER_EDGE, EdgeParser, Edges},
     header::{Header, skip_value},
+    in_file::Origin,
     indices::{Highest, Ordinals},
     locations::read_locations,
     nodes::{BYTES_PER_NODE, NodeParser, Nodes},
@@ -18,12 +19,18 @@ use crate::error::{Code, Error, Result};
 /// Longer keys are none of a snapshot's.
 const MAX_KEY: usize = 256;
 
-/// Reads the snapshot that `text` is.
-pub(super) fn parse(text: &mut Text, budget: &mut Budget, options: &ReadOptions) -> Result<Snapshot> {
+/// Reads the snapshot that `text` is, which is that of `origin` where there is one.
+pub(super) fn parse(
+    text: &mut Text,
+    budget: &mut Budget,
+    options: &ReadOptions,
+    origin: Option<Origin>,
+) -> Result<Snapshot> {
     let header = begin(text)?;
     check_memory(text, &header, budget, options.beside_each_node)?;
     let snapshot = Snapshot::default();
-    let mut parts = Parts { header: &header, snapshot, checks: Vec::new(), seen: Vec::new(), threads: options.threads };
+    let (checks, seen) = Default::default();
+    let mut parts = Parts { header: &header, snapshot, checks, seen, threads: options.threads, origin };
     while let Some(key) = next_key(text)? {
         parts.read(&key, text, budget)?;
     }
@@ -165,6 +172,7 @@ struct Parts<'h> {
     seen: Vec<String>,
     /// How many may read.
     threads: usize,
+    origin: Option<Origin>,
 }
 
 impl Parts<'_> {
@@ -221,7 +229,7 @@ impl Parts<'_> {
                 self.checks.push(("allocation stack", Table::Functions, functions));
                 snapshot.trace_tree = tree;
             }
-            _ => snapshot.strings = Strings::read(text, budget, self.threads)?,
+            _ => snapshot.strings = Strings::read(text, budget, self.origin.take(), self.threads)?,
         }
         Ok(())
     }

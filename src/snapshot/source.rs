@@ -80,6 +80,14 @@ impl<'a> Source<'a> {
         }
     }
 
+    /// Counts bytes as taken that were read past it.
+    pub(super) fn pass(&mut self, bytes: usize) {
+        match self {
+            Source::Plain(input) => input.taken += bytes as u64,
+            Source::Gzip { .. } => debug_assert!(false, "offsets in a gzip are none of the text's"),
+        }
+    }
+
     /// Input bytes taken so far and in all (0 when not known): of the file, so compressed ones for a gzip.
     pub(super) fn progress(&self) -> (u64, u64) {
         let input = self.input();
@@ -137,7 +145,7 @@ struct InputError(io::Error);
 
 fn read_error(error: &io::Error) -> Error {
     if let Some(InputError(e)) = error.get_ref().and_then(|e| e.downcast_ref()) {
-        return Error::own_or_io(e, "read the snapshot");
+        return unreadable(e);
     }
     match error.kind() {
         io::ErrorKind::UnexpectedEof => Error::new(Code::Truncated, "the file ends inside its gzip stream"),
@@ -146,6 +154,29 @@ fn read_error(error: &io::Error) -> Error {
         }
         _ => Error::new(Code::Io, format!("could not read the snapshot: {error}")),
     }
+}
+
+/// What is told of a file that can't be read.
+pub(super) fn unreadable(error: &io::Error) -> Error {
+    Error::own_or_io(error, "read the snapshot")
+}
+
+/// Reads at an offset until `buffer` is full or the file is over; says how much that was.
+pub(super) fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    #[cfg(unix)]
+    let read = |buffer: &mut [u8], offset| std::os::unix::fs::FileExt::read_at(file, buffer, offset);
+    #[cfg(windows)]
+    let read = |buffer: &mut [u8], offset| std::os::windows::fs::FileExt::seek_read(file, buffer, offset);
+    let mut done = 0;
+    while done < buffer.len() {
+        match read(&mut buffer[done..], offset + done as u64) {
+            Ok(0) => break,
+            Ok(read) => done += read,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(done)
 }
 
 /// Opens a regular file. A pipe or a device is refused before an `open` could wait for its other end.

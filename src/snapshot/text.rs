@@ -1,6 +1,16 @@
 //! A window that slides over the snapshot's text: what every part of the reader takes its bytes from.
 
-use super::{records::Bytes, source::Source};
+use std::{
+    fs::File,
+    io::{Seek, SeekFrom},
+    sync::Arc,
+};
+
+use super::{
+    ahead::{Ahead, HEAD},
+    records::Bytes,
+    source::{Source, unreadable},
+};
 use crate::{
     error::{Code, Error, Result},
     progress::Progress,
@@ -11,6 +21,8 @@ const WINDOW: usize = 256 << 10;
 
 pub(super) struct Text<'a> {
     source: Source<'a>,
+    /// Reads what `source` would, and the file that both read.
+    ahead: Option<(Ahead, Arc<File>)>,
     progress: &'a Progress,
     window: Box<[u8]>,
     /// The unread part of the window.
@@ -25,7 +37,7 @@ pub(super) struct Text<'a> {
 impl<'a> Text<'a> {
     pub(super) fn new(source: Source<'a>, progress: &'a Progress) -> Result<Self> {
         let window = vec![0; WINDOW].into_boxed_slice();
-        let mut text = Text { source, progress, window, pos: 0, end: 0, base: 0, section: "the file" };
+        let mut text = Text { source, ahead: None, progress, window, pos: 0, end: 0, base: 0, section: "the file" };
         text.refill()?;
         if text.rest().starts_with(b"\xef\xbb\xbf") {
             text.pos += 3;
@@ -36,6 +48,12 @@ impl<'a> Text<'a> {
     /// Slides the window on and reads more behind the unread part; `false` at the end of the text. The unread part
     /// must be smaller than the window.
     pub(super) fn refill(&mut self) -> Result<bool> {
+        if self.ahead.is_some() {
+            if self.end - self.pos <= HEAD {
+                return self.exchange();
+            }
+            self.stop_reading_ahead()?;
+        }
         self.window.copy_within(self.pos..self.end, 0);
         self.base += self.pos as u64;
         self.end -= self.pos;
@@ -53,9 +71,45 @@ impl<'a> Text<'a> {
                 }
             }
         }
-        let (done, total) = self.source.progress();
-        self.progress.report("read", done, total)?;
+        self.report()?;
         Ok(self.end > before)
+    }
+
+    /// From now on a second thread reads `file`, which is the text, while this one looks at what has been read. Only small
+    /// parts of the window may be unread at a refill.
+    pub(super) fn read_ahead(&mut self, file: &Arc<File>) {
+        let from = self.base + self.end as u64;
+        if from >= HEAD as u64 {
+            self.ahead = Ahead::start(file.clone(), from).map(|ahead| (ahead, file.clone()));
+        }
+    }
+
+    pub(super) fn stop_reading_ahead(&mut self) -> Result<()> {
+        let Some((_, file)) = self.ahead.take() else { return Ok(()) };
+        let at = SeekFrom::Start(self.base + self.end as u64);
+        (&*file).seek(at).map(drop).map_err(|e| unreadable(&e))
+    }
+
+    /// A refill by the second thread: its window for ours.
+    fn exchange(&mut self) -> Result<bool> {
+        let Some((ahead, _)) = &mut self.ahead else { return Ok(false) };
+        let next = ahead.next()?;
+        if let Some(mut next) = next {
+            let kept = HEAD - (self.end - self.pos);
+            next.window[kept..HEAD].copy_from_slice(&self.window[self.pos..self.end]);
+            self.base = self.base + self.end as u64 - HEAD as u64;
+            (self.pos, self.end) = (kept, HEAD + next.bytes);
+            ahead.give_back(std::mem::replace(&mut self.window, next.window));
+            self.source.pass(next.bytes);
+            self.report()?;
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
+    fn report(&self) -> Result<()> {
+        let (done, total) = self.source.progress();
+        self.progress.report("read", done, total)
     }
 
     /// How long the window is.
@@ -139,6 +193,11 @@ impl<'a> Text<'a> {
     /// Bytes taken from the input, which are compressed ones for a gzip.
     pub(super) fn input_done(&self) -> u64 {
         self.source.progress().0
+    }
+
+    /// Whether offsets in the text are those in the input.
+    pub(super) fn is_plain(&self) -> bool {
+        self.source.is_plain()
     }
 
     /// Whether the rest of the text has the length that [`most_left`](Self::most_left) says.

@@ -129,9 +129,12 @@ impl Model {
         assert_eq!(u64::from(s.root()), self.root_index.unwrap_or(0) / width);
         assert_eq!(s.extra_native_bytes(), self.extra_native_bytes.unwrap_or(0));
         assert_eq!(s.strings().len(), self.strings.len());
-        for (i, (read, expected)) in s.strings().iter().zip(&self.strings).enumerate() {
-            assert_eq!(read.as_bytes(), expected, "string {i}");
-        }
+        let each = s.strings().each(&Progress::default(), |i, read| {
+            assert_eq!(read.as_bytes(), self.strings[i as usize], "string {i}");
+            assert_eq!(s.strings().get(i), read);
+            Ok(())
+        });
+        each.unwrap();
         let mut edge = 0u32;
         for (i, record) in (0..).zip(&self.nodes) {
             let kind = &self.node_types[node(record, "type").unwrap() as usize];

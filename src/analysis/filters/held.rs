@@ -117,7 +117,7 @@ impl Handlers<'_> {
             steps.edge(edge.ordinal)?;
             let is_it = match names::number(snapshot, edge) {
                 Some(number) => name.parse() == Ok(number),
-                None => snapshot.strings().get(edge.name_or_index).is(name),
+                None => snapshot.strings().short(edge.name_or_index).is(name),
             };
             if is_it {
                 return Ok(Some(edge.to));

@@ -86,14 +86,14 @@ impl Heap {
         let strings = snapshot.strings();
         let mut steps = Steps::start(progress, "names", u64::from(snapshot.node_count()))?;
         let mut texts = [BitSet::new(strings.len() as u32)?, BitSet::new(strings.len() as u32)?];
-        for (index, text) in (0..).zip(strings.iter()) {
-            steps.edge(index)?;
+        strings.each(progress, |index, text| {
             for (renamed, texts) in [false, true].into_iter().zip(&mut texts) {
                 if wanted(text, renamed) {
                     texts.insert(index);
                 }
             }
-        }
+            Ok(())
+        })?;
         let mut nodes = BitSet::new(snapshot.node_count())?;
         for node in 0..snapshot.node_count() {
             steps.one()?;

@@ -144,8 +144,7 @@ struct Fixed<'a> {
 
 impl<'a> Fixed<'a> {
     fn new(snapshot: &'a Snapshot, is_context: &'a BitSet) -> Self {
-        let string =
-            |text: &str| (0..).zip(snapshot.strings().iter()).find(|(_, s)| s.is(text)).map(|(index, _)| index);
+        let string = |text: &str| snapshot.strings().spelled(text).first();
         Fixed {
             snapshot,
             is_context,

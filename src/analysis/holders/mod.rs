@@ -86,7 +86,7 @@ impl<'a> Holders<'a> {
     pub(crate) fn internal(&self, node: u32, name: &str) -> Option<u32> {
         let strings = self.snapshot().strings();
         let mut edges = self.snapshot().edges(node).filter(|edge| edge.kind == EdgeType::Internal);
-        edges.find(|edge| strings.get(edge.name_or_index).is(name)).map(|edge| edge.to)
+        edges.find(|edge| strings.short(edge.name_or_index).is(name)).map(|edge| edge.to)
     }
 
     /// The references to a node that keep it alive.
@@ -254,16 +254,19 @@ impl<'a> Holders<'a> {
     }
 
     fn name_is(&self, edge: Edge, name: &str) -> bool {
-        !edge.kind.has_index_name() && self.snapshot().strings().get(edge.name_or_index).is(name)
+        !edge.kind.has_index_name() && self.snapshot().strings().short(edge.name_or_index).is(name)
     }
 }
 
 /// The global object, behind whichever of its two faces.
 pub(crate) fn is_global(snapshot: &Snapshot, node: u32) -> bool {
+    if snapshot.node_type(node) != NodeType::Object {
+        return false;
+    }
     let name = snapshot.node_name(node);
-    let is_one =
-        |global: &str| name.starts_with(global) && matches!(name.as_bytes().get(global.len()), None | Some(b' '));
-    snapshot.node_type(node) == NodeType::Object && (is_one("global") || is_one("Window"))
+    ["global", "Window"].iter().any(|one| {
+        name.as_bytes().strip_prefix(one.as_bytes()).is_some_and(|rest| matches!(rest.first(), None | Some(b' ')))
+    })
 }
 
 fn or(text: String, otherwise: &str) -> String {

@@ -111,5 +111,5 @@ impl Walk<'_> {
 }
 
 fn is_feedback(side: &Side<'_>, node: u32) -> bool {
-    side.snapshot.node_name(node).is("system / FeedbackVector")
+    side.snapshot.short_name(node).is("system / FeedbackVector")
 }

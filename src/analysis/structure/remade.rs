@@ -33,7 +33,7 @@ impl Walk<'_> {
         for map in 0..self.a.snapshot.node_count() {
             self.steps.edge(map)?;
             let other = self.pairs.of_base[map as usize];
-            if other == NONE || !self.a.snapshot.node_name(map).is("Map") {
+            if other == NONE || !self.a.snapshot.short_name(map).is("Map") {
                 continue;
             }
             let (Some(old), Some(new)) = (table(self.a, map), table(self.b, other)) else { continue };
@@ -75,7 +75,7 @@ impl Walk<'_> {
         for vector in 0..self.a.snapshot.node_count() {
             self.steps.edge(vector)?;
             let code = self.a.snapshot.node_type(vector) == NodeType::Code;
-            if !code || !self.a.snapshot.node_name(vector).is("system / FeedbackVector") {
+            if !code || !self.a.snapshot.short_name(vector).is("system / FeedbackVector") {
                 continue;
             }
             for edge in self.a.snapshot.edges(vector) {
@@ -92,7 +92,7 @@ impl Walk<'_> {
     fn handlers_of_lost(&self, node: u32) -> Option<Vec<u32>> {
         let snapshot = self.a.snapshot;
         let size = snapshot.raw_self_size(node);
-        if !snapshot.node_name(node).is("system / WeakFixedArray") || size < HEAD || !size.is_multiple_of(2 * SLOT) {
+        if !snapshot.short_name(node).is("system / WeakFixedArray") || size < HEAD || !size.is_multiple_of(2 * SLOT) {
             return None;
         }
         // Pairs of a class, weakly, and its handler.
@@ -122,7 +122,7 @@ impl Walk<'_> {
 fn table(side: &Side<'_>, map: u32) -> Option<u32> {
     let snapshot = side.snapshot;
     let mut edges = snapshot.edges(map).filter(|edge| edge.kind == EdgeType::Internal);
-    edges.find(|edge| snapshot.strings().get(edge.name_or_index).is("table")).map(|edge| edge.to)
+    edges.find(|edge| snapshot.strings().short(edge.name_or_index).is("table")).map(|edge| edge.to)
 }
 
 /// The slot that an edge stands for.

@@ -52,10 +52,10 @@ impl<'a> Side<'a> {
     ) -> Result<Self> {
         let mut symbols = Vec::with_capacity(snapshot.strings().len());
         let mut steps = Steps::start(progress, "symbols", snapshot.strings().len() as u64)?;
-        for text in snapshot.strings().iter() {
-            steps.one()?;
+        snapshot.strings().each(progress, |_, text| {
             symbols.push(symbol(text));
-        }
+            steps.one()
+        })?;
         steps.finish()?;
         let mut side = Side {
             snapshot,
@@ -98,7 +98,7 @@ impl<'a> Side<'a> {
     /// Whether a node is a list, whose elements come and go.
     pub(super) fn is_container(&self, node: u32) -> bool {
         let kind = self.snapshot.node_type(node);
-        let name = self.snapshot.node_name(node);
+        let name = self.snapshot.short_name(node);
         kind == NodeType::Array
             || kind == NodeType::Object
                 && ["Array", "Map", "Set", "WeakMap", "WeakSet"].iter().any(|list| name.is(list))
@@ -122,7 +122,7 @@ impl<'a> Side<'a> {
     /// Whether an edge leads to what its node is made of, rather than to what the engine keeps about it.
     pub(super) fn is_content(&self, from: NodeType, edge: &Edge) -> bool {
         let named = |names: &[&str]| {
-            let name = self.snapshot.strings().get(edge.name_or_index);
+            let name = self.snapshot.strings().short(edge.name_or_index);
             names.iter().any(|wanted| name.is(wanted))
         };
         let by_edge = match edge.kind {

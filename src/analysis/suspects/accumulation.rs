@@ -226,7 +226,7 @@ impl<'a> Points<'a> {
         let snapshot = &self.heap.snapshot;
         let mut at = node;
         for _ in 0..MAX_PIECES {
-            let name = snapshot.node_name(at);
+            let name = snapshot.short_name(at);
             let piece = match snapshot.node_type(at) {
                 NodeType::Hidden
                 | NodeType::Array
@@ -251,7 +251,7 @@ impl<'a> Points<'a> {
         node == snapshot.root()
             || snapshot.node_type(node) == NodeType::Synthetic
             || snapshot.node_name(node).find("NativeContext").is_some()
-            || snapshot.node_name(node).starts_with("Node / ")
+            || snapshot.short_name(node).starts_with("Node / ")
             || is_global(snapshot, node)
     }
 

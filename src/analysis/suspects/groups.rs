@@ -96,7 +96,7 @@ fn is_whole(points: &Points<'_>, node: u32) -> bool {
 
 /// Whether it is V8's own record of a global object and its built-ins.
 fn is_realm(heap: &Heap, node: u32) -> bool {
-    heap.snapshot.node_name(node).starts_with("system / NativeContext")
+    heap.snapshot.short_name(node).starts_with("system / NativeContext")
 }
 
 /// Whether every heap has such objects.
