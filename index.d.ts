@@ -542,7 +542,8 @@ export interface Page {
  *
  * Runs on a thread of its own. The snapshot stays in this process's memory (outside the JavaScript heap) until `close()`, but for strings of 256
  * bytes and more in a plain file: these are read from it again, and then kept, when an answer has them in it, so the file stays open (one descriptor).
- * It may be deleted or replaced by another meanwhile. If it is overwritten in place, answers that need such a string are `ERR_HEAPRS_IO`.
+ * It may be deleted or replaced by another meanwhile. If it is overwritten in place, the first answer that needs such a string, and each one after
+ * it, is `ERR_HEAPRS_IO`; if these strings would take more than is left of `maxMemory`, `ERR_HEAPRS_MEMORY_BUDGET`.
  *
  * A stream (`process.stdin`, a response, the pieces of any async iterable) is read while it comes, at most 4 MiB ahead, and destroyed when
  * reading fails. A file that a {@link captureHeapSnapshot} of this thread was told to make, and has not finished, is waited for.
