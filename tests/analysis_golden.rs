@@ -172,10 +172,16 @@ fn check_classes(name: &str, heap: &Heap, filter: Option<SummaryFilter>, expecte
 fn check_lists(name: &str, heap: &Heap, lists: &[Lists]) {
     let page = Page { offset: 0, limit: Some(20) };
     let row = |r: &EdgeRow| (r.edge_type.to_owned(), text(&r.name), r.node.id);
+    // DevTools says of any two edges called "__proto__" that the first comes last: their order is that of its sorting.
+    let proto = text(&"__proto__".into());
+    let ordered = |mut rows: Vec<(String, Text, u32)>| {
+        rows.chunk_by_mut(|a, b| a.1 == proto && b.1 == proto).for_each(|run| run.sort_by_key(|row| row.2));
+        rows
+    };
     for list in lists {
         let references = heap.references(list.id, page, &Progress::default()).unwrap();
         let references: Vec<_> = references.iter().map(row).collect();
-        assert_eq!(references, list.references, "{name}, references of @{}", list.id);
+        assert_eq!(ordered(references), ordered(list.references.clone()), "{name}, references of @{}", list.id);
         let retainers = heap.retainers(list.id, page, &Progress::default()).unwrap();
         assert_eq!(retainers.iter().map(row).collect::<Vec<_>>(), list.retainers, "{name}, retainers of @{}", list.id);
     }
