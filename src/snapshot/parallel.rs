@@ -20,7 +20,7 @@ use super::{
 use crate::error::{Code, Error, Result};
 
 /// Arrays in a text shorter than this are not worth a thread.
-const WORTH_IT: u64 = 1 << 20;
+pub(super) const WORTH_IT: u64 = 1 << 20;
 /// Pieces of text on their way, for each worker.
 const PIECES: usize = 4;
 

@@ -1,4 +1,4 @@
-//! The string table, and how JSON's string literals become it.
+//! The string table.
 
 use super::{
     JsStr,
@@ -6,6 +6,7 @@ use super::{
     in_file::{InFile, LONG, Origin},
     narrow::Narrow,
     pages::Column,
+    parallel::WORTH_IT,
     records::Bytes,
     text::Text,
     unescape::Unescape,
@@ -28,9 +29,6 @@ pub struct Strings {
     /// Those that are not in `bytes`, and have a length of 0 there.
     in_file: InFile,
 }
-
-/// For less text no second thread reads.
-const WORTH_IT: u64 = 1 << 20;
 
 /// From one string whose place is known to the next such.
 const STRIDE: u32 = 16;
