@@ -12,7 +12,7 @@ use std::{
 use super::{Cause, Owner, Target, Trigger, catch, deliver, dump_all, owners, round::Short, settle::Round, threads};
 use crate::{
     capture::{Look, NearMemory},
-    error::Result,
+    error::{Code, Error, Result},
     os::{self, MemoryRoom, OwnMemory, OwnMemoryGauge},
     progress::Progress,
     service,
@@ -56,23 +56,25 @@ const WAKING: Duration = Duration::from_micros(50);
 
 fn run() {
     let watched = catch("DumpWatch memory thread", || {
+        let gauge = OwnMemoryGauge::open()
+            .ok_or_else(|| Error::new(Code::Unavailable, "what memory this process has can't be read in /proc/self"))?;
         let mut near = NearMemory::default();
-        if let Some(gauge) = OwnMemoryGauge::open() {
-            let (mut spent, mut last) = (os::thread_cpu_time(), Instant::now());
-            while is_wanted() {
-                let began = Instant::now();
-                look(&gauge, &mut near);
-                let used = os::thread_cpu_time().saturating_sub(spent);
-                // Where the kernel counts CPU time in ticks of 10 ms, the time that has passed tells more.
-                let cost = used.min(began.elapsed() + WAKING);
-                pause(near.pause(cost, last.elapsed()));
-                (spent, last) = (spent + used, Instant::now());
-            }
+        let (mut spent, mut last) = (os::thread_cpu_time(), Instant::now());
+        while is_wanted() {
+            let began = Instant::now();
+            look(&gauge, &mut near);
+            let used = os::thread_cpu_time().saturating_sub(spent);
+            // Where the kernel counts CPU time in ticks of 10 ms, the time that has passed tells more.
+            let cost = used.min(began.elapsed() + WAKING);
+            pause(near.pause(cost, last.elapsed()));
+            (spent, last) = (spent + used, Instant::now());
         }
         Ok(())
     });
-    WATCHING.store(false, Ordering::SeqCst);
     if let Err(e) = watched {
+        let all = owners();
+        WATCHING.store(false, Ordering::SeqCst);
+        drop(all);
         // Nobody watches any more; the heap's own limit has its callback.
         let told: Vec<_> = owners().iter().filter(|owner| owner.trigger == Trigger::HeapLimit).cloned().collect();
         deliver(&told, &Cause { trigger: "memory-limit", reason: None }, &Err(e));
