@@ -185,9 +185,10 @@ pub(crate) fn model() -> impl Strategy<Value = Model> {
         prop::collection::vec(entry, 0..6),
         prop::collection::vec((index(), 0u32..3, 0u32..2), 0..8),
         any::<bool>(),
+        any::<bool>(),
         0u64..100,
     );
-    parts.prop_map(|(nodes, ids, edges, entries, locations, has_states, extra_native_bytes)| {
+    parts.prop_map(|(nodes, ids, edges, entries, locations, has_states, one_way, extra_native_bytes)| {
         let mut nodes: Vec<Node> = nodes
             .into_iter()
             .zip(ids)
@@ -210,6 +211,11 @@ pub(crate) fn model() -> impl Strategy<Value = Model> {
         for (from, to, kind, name) in edges {
             let from = from.map_or(0, |index| index.index(count));
             list.push(Edge { from, to: to.index(count), kind, name: edge_name(kind, name), ephemeron: None });
+        }
+        if one_way && count > 1 {
+            // As V8's root leads to "(GC roots)", and that to everything.
+            list.iter_mut().filter(|edge| edge.from == 0).for_each(|edge| edge.from = 1);
+            list.push(Edge { from: 0, to: 1, kind: "element", name: "1".to_owned(), ephemeron: None });
         }
         for (key, value, table, first, second, broken) in entries {
             let [key, value, table] = [key, value, table].map(|index| index.index(count));

@@ -36,11 +36,12 @@ impl DominatorTree {
     /// leading to it. What is unreachable even then (cycles that nothing reaches) is dominated by the root, and has no
     /// influence.
     pub(crate) fn compute(snapshot: &Snapshot, mut rules: Rules<'_>, progress: &Progress) -> Result<Self> {
-        let Search { number, order, others, lists, ups_and_downs, .. } = Search::run(snapshot, &mut rules, progress)?;
+        let Search { number, order, others, lists, below_one, ups_and_downs, .. } =
+            Search::run(snapshot, &mut rules, progress)?;
         drop(rules);
-        let Predecessors { mut first, number: preds } =
-            Predecessors::collect(snapshot, &number, &order, others, lists, progress)?;
-        let links = semi_dominators(ups_and_downs.parents(number)?, &order, &mut first, preds, progress)?;
+        let mut preds = Predecessors::collect(snapshot, &number, &order, others, lists, below_one, progress)?;
+        let links = semi_dominators(ups_and_downs.parents(number)?, &order, &mut preds, progress)?;
+        let Predecessors { first, .. } = preds;
         let parent = ups_and_downs.parents(Column::with_capacity(order.len())?)?;
         let mut dominator = immediate_dominators(parent, &order, first, links, progress)?;
         if order.len() < dominator.len() {
@@ -59,15 +60,19 @@ type Link = [u32; 2];
 const UP: usize = 0;
 const LOW: usize = 1;
 
-/// The semi-dominators, which come, by node, where `first` says that the lists of predecessors begin. What remains of the
-/// forest is memory to be used again.
+/// The semi-dominators, which come, by node, where `preds.first` says that the lists of predecessors begin. What remains of
+/// the forest is memory to be used again.
+///
+/// Every second edge leads to one of few nodes that half the heap refers to: the maps of objects, prototypes, `undefined`.
+/// Their semi-dominators are mostly as near to the root as they can be (at the global object, where that is the one
+/// way to them), and the first predecessors tell: the others are passed over.
 fn semi_dominators(
     mut parent: Column<u32>,
     order: &[u32],
-    first: &mut [u32],
-    mut preds: Column<u32>,
+    preds: &mut Predecessors,
     progress: &Progress,
 ) -> Result<Column<Link>> {
+    let Predecessors { first, number: preds, only_by_one } = preds;
     let count = parent.len() as u32;
     let mut steps = Steps::start(progress, "dominators", u64::from(count))?;
     // Links are made from the last number down, and of parents and predecessors the last are done with: the memory of the
@@ -83,7 +88,13 @@ fn semi_dominators(
         let slot = &mut first[order[number as usize] as usize];
         let start = *slot as usize;
         let mut least = parent[number as usize];
+        let nearest = u32::from(number < *only_by_one);
         for at in (start..preds.len()).rev() {
+            if least <= nearest {
+                // Nobody has asked for the lists to come yet.
+                preds[start.saturating_sub(AHEAD)..start].iter().for_each(|&soon| prefetch(&links, soon as usize));
+                break;
+            }
             if let Some(&later) = at.checked_sub(AHEAD).and_then(|at| preds.get(at)) {
                 prefetch(&links, later as usize);
             }
@@ -98,7 +109,7 @@ fn semi_dominators(
         *slot = least;
         preds.truncate(start);
         parent.truncate(number as usize);
-        for done in [&mut preds, &mut parent] {
+        for done in [&mut *preds, &mut parent] {
             if done.capacity() - done.len() >= GIVEN_BACK {
                 done.shrink_to_fit();
             }

@@ -13,6 +13,8 @@ pub(super) struct Predecessors {
     /// By node: where its list begins. It ends where that of the next number begins.
     pub(super) first: Column<u32>,
     pub(super) number: Column<u32>,
+    /// Every way from the root to a number from 2 up to this one leads through number 1.
+    pub(super) only_by_one: u32,
 }
 
 impl Predecessors {
@@ -22,6 +24,7 @@ impl Predecessors {
         order: &[u32],
         others: BitSet,
         mut lists: Column<u32>,
+        mut below_one: BitSet,
         progress: &Progress,
     ) -> Result<Predecessors> {
         let mut steps = Steps::start(progress, "predecessors", u64::from(snapshot.node_count()))?;
@@ -37,7 +40,8 @@ impl Predecessors {
         snapshot.allow(needed, "computing who retains whom")?;
         // Each list is filled from its end, which leaves the lists' beginnings in `lists`. The edges are read in file
         // order, some at a time: all of these wait for memory together.
-        let mut preds = Predecessors { first: lists, number: Column::zeros(sum as usize)? };
+        let only_by_one = 2 + below_one.count() as u32;
+        let mut preds = Predecessors { first: lists, number: Column::zeros(sum as usize)?, only_by_one };
         let mut batch = Batch { edges: [(0, 0); Batch::LEN], len: 0 };
         let mut node = 0;
         let mut end = snapshot.edge_range(0).end;
@@ -47,9 +51,12 @@ impl Predecessors {
                 node += 1;
                 end = snapshot.edge_range(node).end;
             }
-            let to = snapshot.edge_to(edge);
+            let (from, to) = (number[node as usize], snapshot.edge_to(edge));
             prefetch(&preds.first, to as usize);
-            batch.edges[batch.len] = (number[node as usize], to);
+            batch.edges[batch.len] = (from, to);
+            if (from == 0 || from >= preds.only_by_one) && below_one.contains(to) {
+                (preds.only_by_one, below_one) = Default::default();
+            }
             batch.len += 1;
             if batch.len == Batch::LEN {
                 steps.check()?;

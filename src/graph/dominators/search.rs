@@ -20,6 +20,8 @@ pub(super) struct Search {
     /// The nodes that have a number. Every edge asks whether its target has, and a core's own cache holds all of it: nothing waits for
     /// the columns.
     seen: BitSet,
+    /// The nodes below number 1: what was searched before the root's next edge.
+    pub(super) below_one: BitSet,
     pub(super) ups_and_downs: Walk,
     /// The way down to where it is: nodes, and which edge of each is next.
     path: Column<(u32, u32)>,
@@ -36,6 +38,7 @@ impl Search {
             others: BitSet::new(snapshot.edge_count())?,
             lists: Column::zeros(count as usize)?,
             seen: BitSet::new(count)?,
+            below_one: BitSet::default(),
             ups_and_downs: Walk::default(),
             path: Column::new(),
             beside_page: Some(Column::new()),
@@ -82,7 +85,13 @@ impl Search {
                     self.lists[to as usize] += 1;
                     self.others.insert(edge.ordinal);
                 }
-                Some(to) => self.descend(snapshot, rules, to, steps)?,
+                Some(to) => {
+                    self.descend(snapshot, rules, to, steps)?;
+                    if self.order[1] == to {
+                        self.below_one = self.seen.copy()?;
+                        self.order[..2].iter().for_each(|&node| self.below_one.remove(node));
+                    }
+                }
                 // An edge to itself, which makes all it leads to the page's.
                 None if page => self.beside_page.iter_mut().try_for_each(|beside| beside.push(edge.to))?,
                 None => {}
