@@ -201,6 +201,30 @@ test('progress, cancellation, close', async () => {
   if (Symbol.dispose) assert.strictEqual(typeof opened[Symbol.dispose], 'function');
 });
 
+test('V8 knows what open snapshots take, and what is built for a question, until they are closed', async () => {
+  const result = await run(`
+    globalThis.big = Array.from({ length: 200_000 }, (_, i) => ({ i, s: 's' + i }));
+    const file = path.join(process.argv[1], 'big');
+    heaprs.writeHeapSnapshot(file);
+    delete globalThis.big;
+    gc();
+    // V8 collects when so many bytes (64 MB) have been told to it: nothing else here is a reason to.
+    let collections = 0;
+    new PerformanceObserver((list) => { collections += list.getEntries().filter(({ detail }) => detail.kind === 4).length; }).observe({ entryTypes: ['gc'] });
+    const during = async (work) => { const before = collections; for (let i = 0; i < 10; i++) await work(i); await new Promise((resolve) => setTimeout(resolve, 300)); return collections - before; };
+    (async () => {
+      const open = () => heaprs.openSnapshot(file);
+      const closed = await during(async () => (await open()).close());
+      const kept = [];
+      const opened = await during(async () => kept.push(await open()));
+      const asked = await during((i) => kept[i].retainers(1));
+      console.log(JSON.stringify({ closed, opened, asked }));
+    })();`, { args: [directory], node: ['--expose-gc'] });
+  const { closed, opened, asked } = result.json();
+  // About 20 MB each, and 14 for the retainers.
+  assert.ok(closed <= 1 && opened >= closed + 2 && asked >= 1, JSON.stringify({ closed, opened, asked }));
+});
+
 test('close() gives the memory back', { skip: process.platform !== 'linux' }, async () => {
   const result = await run(`
     const big = []; for (let i = 0; i < 400_000; i++) big.push({ i, s: 's' + i });

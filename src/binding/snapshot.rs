@@ -2,7 +2,7 @@
 
 use std::{
     path::Path,
-    sync::{Arc, mpsc},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
     thread,
     time::Duration,
 };
@@ -38,8 +38,50 @@ const CLOSE_WAIT: Duration = Duration::from_millis(5);
 #[napi(custom_finalize)]
 pub struct HeapFile {
     heap: Option<Arc<Heap>>,
-    /// What V8 was told.
-    memory: i64,
+    told: Told,
+}
+
+/// What V8 was told that an open snapshot takes; nothing more once that is closed. V8 paces its collections by it.
+#[derive(Clone)]
+struct Told(Arc<Mutex<Option<i64>>>);
+
+impl Told {
+    /// Tells V8 where it has become more: some of it is built or read when it is first asked for.
+    fn now(&self, env: Env, memory: u64) {
+        let memory = i64::try_from(memory).unwrap_or(i64::MAX);
+        if let Some(told) = &mut *self.lock()
+            && memory > *told
+        {
+            // It can't be refused while the environment lives.
+            let _ = env.adjust_external_memory(memory - *told);
+            *told = memory;
+        }
+    }
+
+    fn closed(&self, env: Env) {
+        if let Some(told) = self.lock().take() {
+            let _ = env.adjust_external_memory(-told);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<i64>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An answer on its way to JavaScript, and what the snapshot takes since then.
+struct Answer<T> {
+    answer: T,
+    memory: u64,
+    told: Told,
+}
+
+impl<T: ToNapiValue> ToNapiValue for Answer<T> {
+    unsafe fn to_napi_value(env: napi::sys::napi_env, value: Self) -> napi::Result<napi::sys::napi_value> {
+        value.told.now(Env::from_raw(env), value.memory);
+        // SAFETY: `env` is the live environment that napi passes in.
+        unsafe { T::to_napi_value(env, value.answer) }
+    }
 }
 
 /// How big a heap is.
@@ -351,17 +393,17 @@ impl HeapFile {
             task.afford(per_node(name) * heap.info().nodes)?;
             Ok(heap)
         })?;
+        let told = self.told.clone();
         task::run(env, name, task, move |progress| {
             let answer = answer(&heap, progress)?;
             heap.check()?;
-            Ok(answer)
+            Ok(Answer { answer, memory: heap.memory(), told })
         })
     }
 
     fn release(&mut self, env: Env) {
         let Some(heap) = self.heap.take() else { return };
-        // Only an estimate for V8's pacing; it can't be refused while the environment lives.
-        let _ = env.adjust_external_memory(-self.memory);
+        self.told.closed(env);
         let (done, wait) = mpsc::channel();
         let freed = service::spawn_thread("close", move || {
             // Not while a question is still being answered: then its thread is the last to hold the heap.
@@ -393,11 +435,11 @@ pub(super) struct Opened(pub(super) Arc<Heap>);
 
 impl ToNapiValue for Opened {
     unsafe fn to_napi_value(env: napi::sys::napi_env, value: Self) -> napi::Result<napi::sys::napi_value> {
-        let memory = i64::try_from(value.0.memory()).unwrap_or(i64::MAX);
-        let file = HeapFile { heap: Some(value.0), memory };
+        let (memory, told) = (value.0.memory(), Told(Arc::new(Mutex::new(Some(0)))));
+        let file = HeapFile { heap: Some(value.0), told: told.clone() };
         // SAFETY: `env` is the live environment that napi passes in; the conversion is the one `#[napi]` generates.
         let wrapped = unsafe { HeapFile::to_napi_value(env, file)? };
-        let _ = Env::from_raw(env).adjust_external_memory(memory);
+        told.now(Env::from_raw(env), memory);
         Ok(wrapped)
     }
 }
