@@ -5,9 +5,12 @@
 /// changes.
 pub fn give_way() {
     #[cfg(target_os = "linux")]
-    // SAFETY: takes no pointers. On Linux the priority is that of the thread with this id, and 0 is the calling one.
+    // SAFETY: they take no pointers. On Linux the priority is that of the thread with this id, and 0 is the calling one.
     unsafe {
-        libc::setpriority(libc::PRIO_PROCESS, 0, 10);
+        // Who gives way still more, keeps to that: with privileges this would be the way back.
+        if libc::getpriority(libc::PRIO_PROCESS, 0) < 10 {
+            libc::setpriority(libc::PRIO_PROCESS, 0, 10);
+        }
     }
 }
 
