@@ -21,17 +21,19 @@ pub(crate) struct Totals {
 /// What nodes to look at; all without.
 pub(crate) type Filter<'a> = Option<&'a (dyn Fn(u32) -> bool + Sync)>;
 
-/// The totals of every class key. `children` is the dominator tree.
-pub(crate) fn totals(
+/// The totals of every class key. `children` is the dominator tree. `beside` is done by a second thread, where there may be
+/// two.
+pub(crate) fn totals<T: Send>(
     snapshot: &Snapshot,
     graph: &Graph,
     classes: &Classes,
     children: &Children,
     filter: Filter<'_>,
     progress: &Progress,
-) -> Result<Vec<Totals>> {
+    beside: impl FnOnce(&Progress) -> Result<T> + Send,
+) -> Result<(Vec<Totals>, T)> {
     let counts = |node: u32| graph.self_size(node) > 0 && filter.is_none_or(|filter| filter(node));
-    let (retained, mut totals) = both(
+    let (retained, (mut totals, beside)) = both(
         snapshot.threads(),
         progress,
         |progress| retained_sizes(snapshot, graph, classes, children, counts, progress),
@@ -47,11 +49,11 @@ pub(crate) fn totals(
                 total.distance = total.distance.min(graph.distance(node));
             }
             steps.finish()?;
-            Ok(totals)
+            Ok((totals, beside(progress)?))
         },
     )?;
     totals.iter_mut().zip(retained).for_each(|(total, retained)| total.retained_size = retained);
-    Ok(totals)
+    Ok((totals, beside))
 }
 
 /// What the instances of each class retain together. Down the dominator tree: an instance below another one of its class

@@ -44,7 +44,8 @@ impl Heap {
     pub(super) fn filtered_totals(&self, filter: SummaryFilter, progress: &Progress) -> Result<Vec<Totals>> {
         let totals = |wanted: &(dyn Fn(u32) -> bool + Sync)| {
             let children = Children::of_tree(self.graph.dominators(), self.snapshot.root(), progress)?;
-            table::totals(&self.snapshot, &self.graph, &self.classes, &children, Some(wanted), progress)
+            let (snapshot, graph, classes) = (&self.snapshot, &self.graph, &self.classes);
+            Ok(table::totals(snapshot, graph, classes, &children, Some(wanted), progress, |_| Ok(()))?.0)
         };
         let not_reached =
             |reached: BitSet| totals(&|node| !reached.contains(node) && self.graph.distance(node) != NO_DISTANCE);
