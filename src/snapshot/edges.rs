@@ -6,14 +6,16 @@ use super::{
     header::EdgeLayout,
     indices::{Highest, Ordinals},
     labels::Labelling,
-    pages::Column,
+    packed::Packed,
     records::{BLOCK, Block, Columns, Parse, quick},
 };
 use crate::error::{Code, Error, Result};
 
 const WHAT: &str = "the edges";
-/// An edge's bytes in the columns, at least, for planning.
-pub(super) const BYTES_PER_EDGE: u64 = 6;
+/// An edge's bytes in the columns of a snapshot of so many nodes, at least, for planning.
+pub(super) fn bytes_per_edge(nodes: u32) -> u64 {
+    2 + Packed::width(nodes) as u64
+}
 
 /// Reads records of a layout.
 pub(super) struct EdgeParser<'a> {
@@ -120,22 +122,25 @@ pub(super) struct Edges<'a> {
     /// The highest string index that is a name.
     pub(super) names: Highest,
     labels: Labelling,
-    to: Column<u32>,
+    to: Packed,
 }
 
 impl<'a> Edges<'a> {
-    /// `sure` is how many edges are expected with some certainty.
-    pub(super) fn new(budget: &'a mut Budget, sure: usize) -> Result<Self> {
-        let mut edges = Edges { budget, names: Highest::default(), labels: Labelling::default(), to: Column::new() };
+    /// Edges to `nodes`; `sure` is how many are expected with some certainty.
+    pub(super) fn new(nodes: u32, budget: &'a mut Budget, sure: usize) -> Result<Self> {
+        let to = Packed::below(nodes);
+        let mut edges = Edges { budget, names: Highest::default(), labels: Labelling::default(), to };
         edges.labels.plan(sure, edges.budget)?;
-        edges.budget.plan(&mut edges.to, sure, WHAT)?;
+        edges.to.plan(sure, edges.budget, WHAT)?;
         Ok(edges)
     }
 
     /// Hands the columns over.
-    pub(super) fn finish(self, snapshot: &mut Snapshot) {
+    pub(super) fn finish(mut self, snapshot: &mut Snapshot) -> Result<()> {
+        self.to.finish()?;
         snapshot.edge_label = self.labels.finish(self.budget);
         snapshot.edge_to = self.to;
+        Ok(())
     }
 }
 
@@ -143,8 +148,7 @@ impl Columns<EdgeBlock> for Edges<'_> {
     fn append(&mut self, block: &EdgeBlock) -> Result<()> {
         let rows = block.len;
         self.labels.append(&block.kind[..rows], &block.name[..rows], self.budget)?;
-        self.budget.grow(&mut self.to, rows, WHAT)?;
-        self.to.extend_from_slice(&block.to[..rows])?;
+        self.to.extend(&block.to[..rows], self.budget, WHAT)?;
         self.names.merge(block.names);
         Ok(())
     }

@@ -15,6 +15,7 @@ mod locations;
 mod narrow;
 mod nodes;
 mod open;
+mod packed;
 mod pages;
 mod parallel;
 mod parse;
@@ -34,6 +35,7 @@ use labels::Labels;
 pub use locations::{Location, Locations};
 pub(crate) use narrow::Narrow;
 pub use open::ReadOptions;
+pub(crate) use packed::Packed;
 pub(crate) use pages::{Column, prefetch};
 pub use redact::{Redaction, redact};
 pub(crate) use strings::Spelled;
@@ -77,7 +79,7 @@ pub struct Snapshot {
     /// Empty when the file has no such field, or 0 in all of them.
     trace_node_id: Column<u32>,
     edge_label: Labels,
-    edge_to: Column<u32>,
+    edge_to: Packed,
     strings: Strings,
     locations: Locations,
     samples: Column<Sample>,
@@ -177,12 +179,13 @@ impl Snapshot {
     /// The target of an edge.
     #[inline(always)]
     pub fn edge_to(&self, edge: u32) -> u32 {
-        self.edge_to[edge as usize]
+        self.edge_to.get(edge as usize)
     }
     /// The target of an edge some way behind this one: what a walk in file order will need.
     #[inline(always)]
     pub(crate) fn edge_to_ahead(&self, edge: u32) -> Option<u32> {
-        self.edge_to.get(edge as usize + 24).copied()
+        let ahead = edge as usize + 24;
+        (ahead < self.edge_to.len()).then(|| self.edge_to.get(ahead))
     }
     /// For walks that know which nodes come next: begins to load what is needed of the one after `at` steps.
     #[inline(always)]
@@ -204,7 +207,7 @@ impl Snapshot {
     pub(crate) fn prefetch_edges(&self, node: u32) {
         let edge = self.first_edge[node as usize] as usize;
         self.edge_label.prefetch(edge);
-        prefetch(&self.edge_to, edge);
+        self.edge_to.prefetch(edge);
     }
     /// The edges of a node, in file order.
     pub fn edges(&self, node: u32) -> impl Iterator<Item = Edge> + '_ {
@@ -253,7 +256,7 @@ impl Snapshot {
         }
         let nodes = of(&self.node_type) + of(&self.node_name) + self.node_id.memory() + self.self_size.memory();
         let more = of(&self.first_edge) + of(&self.detachedness) + of(&self.trace_node_id);
-        let edges = self.edge_label.memory() + of(&self.edge_to);
+        let edges = self.edge_label.memory() + self.edge_to.memory();
         let traces = of(&self.samples) + of(&self.trace_functions) + of(&self.trace_tree);
         nodes
             + more

@@ -41,6 +41,8 @@ pub(crate) fn prefetch<T>(slice: &[T], index: usize) {
 /// All bytes being zero must be a value of the type.
 pub(crate) unsafe trait Zero: Copy {}
 // SAFETY: an integer.
+unsafe impl Zero for u8 {}
+// SAFETY: an integer.
 unsafe impl Zero for u16 {}
 // SAFETY: an integer.
 unsafe impl Zero for u32 {}

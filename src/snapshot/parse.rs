@@ -3,7 +3,7 @@
 use super::{
     ReadOptions, Snapshot, Strings,
     budget::Budget,
-    edges::{BYTES_PER_EDGE, EdgeParser, Edges},
+    edges::{EdgeParser, Edges, bytes_per_edge},
     header::{Header, skip_value},
     in_file::Origin,
     indices::{Highest, Ordinals},
@@ -144,7 +144,7 @@ fn check_memory(text: &Text, header: &Header, budget: &Budget, beside: u64) -> R
     let (nodes, edges) = (u64::from(header.node_count), u64::from(header.edge_count));
     let room = |width: usize| text.most_left().map_or(u64::MAX, |bytes| bytes / (2 * width as u64));
     let nodes_bytes = nodes.min(room(header.node.width)) * (BYTES_PER_NODE + beside);
-    let edges_bytes = edges.min(room(header.edge.width)) * BYTES_PER_EDGE;
+    let edges_bytes = edges.min(room(header.edge.width)) * bytes_per_edge(header.node_count);
     budget.check(nodes_bytes + edges_bytes, &format!("a snapshot of {nodes} nodes and {edges} edges"))
 }
 
@@ -212,10 +212,10 @@ impl Parts<'_> {
             "edges" => {
                 let sure = sure(text, header.edge_count, header.edge.width);
                 let parser = EdgeParser::new(&header.edge, ordinals);
-                let mut edges = Edges::new(budget, sure)?;
+                let mut edges = Edges::new(header.node_count, budget, sure)?;
                 read_array(text, &parser, &mut edges, Some(header.edge_count), self.threads)?;
                 self.checks.push(("edge", Table::Strings, edges.names));
-                edges.finish(snapshot);
+                edges.finish(snapshot)?;
             }
             "locations" => snapshot.locations = read_locations(text, header, ordinals, budget, self.threads)?,
             "samples" => snapshot.samples = trace::read_samples(text, header, budget)?,

@@ -20,8 +20,8 @@ use search::Search;
 const AHEAD: usize = 24;
 /// What dominators take for each number reached, beside the predecessors, at most.
 const BYTES_PER_NUMBER: u64 = 20;
-/// So many numbers are given back to the system at a time.
-const GIVEN_BACK: usize = 1 << 20;
+/// So many bytes are given back to the system at a time.
+const GIVEN_BACK: usize = 4 << 20;
 
 /// Who dominates whom.
 pub struct DominatorTree {
@@ -92,15 +92,15 @@ fn semi_dominators(
         for at in (start..preds.len()).rev() {
             if least <= nearest {
                 // Nobody has asked for the lists to come yet.
-                preds[start.saturating_sub(AHEAD)..start].iter().for_each(|&soon| prefetch(&links, soon as usize));
+                (start.saturating_sub(AHEAD)..start).for_each(|soon| prefetch(&links, preds.get(soon) as usize));
                 break;
             }
-            if let Some(&later) = at.checked_sub(AHEAD).and_then(|at| preds.get(at)) {
-                prefetch(&links, later as usize);
+            if let Some(later) = at.checked_sub(AHEAD) {
+                prefetch(&links, preds.get(later) as usize);
             }
             looked = looked.wrapping_add(1);
             steps.edge(looked)?;
-            let pred = preds[at];
+            let pred = preds.get(at);
             let value = if pred < number { pred } else { lowest(&mut links, &mut stack, pred, number)? };
             least = least.min(value);
         }
@@ -109,10 +109,9 @@ fn semi_dominators(
         *slot = least;
         preds.truncate(start);
         parent.truncate(number as usize);
-        for done in [&mut *preds, &mut parent] {
-            if done.capacity() - done.len() >= GIVEN_BACK {
-                done.shrink_to_fit();
-            }
+        preds.give_back(GIVEN_BACK);
+        if parent.capacity() - parent.len() >= GIVEN_BACK / size_of::<u32>() {
+            parent.shrink_to_fit();
         }
     }
     steps.finish()?;

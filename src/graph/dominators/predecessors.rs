@@ -5,14 +5,14 @@ use crate::{
     error::Result,
     graph::{BitSet, steps::Steps},
     progress::Progress,
-    snapshot::{Column, Snapshot, prefetch},
+    snapshot::{Column, Packed, Snapshot, prefetch},
 };
 
 /// The essential edges backwards, in depth-first numbers, without those of the search's own tree.
 pub(super) struct Predecessors {
     /// By node: where its list begins. It ends where that of the next number begins.
     pub(super) first: Column<u32>,
-    pub(super) number: Column<u32>,
+    pub(super) number: Packed,
     /// Every way from the root to a number from 2 up to this one leads through number 1.
     pub(super) only_by_one: u32,
 }
@@ -36,12 +36,15 @@ impl Predecessors {
             sum += lists[node as usize];
             lists[node as usize] = sum;
         }
-        let needed = 4 * u64::from(sum) + BYTES_PER_NUMBER * lists.len() as u64 + others.memory();
+        let needed = Packed::width(snapshot.node_count()) as u64 * u64::from(sum)
+            + BYTES_PER_NUMBER * lists.len() as u64
+            + others.memory();
         snapshot.allow(needed, "computing who retains whom")?;
         // Each list is filled from its end, which leaves the lists' beginnings in `lists`. The edges are read in file
         // order, some at a time: all of these wait for memory together.
         let only_by_one = 2 + below_one.count() as u32;
-        let mut preds = Predecessors { first: lists, number: Column::zeros(sum as usize)?, only_by_one };
+        let mut preds =
+            Predecessors { first: lists, number: Packed::zeros(sum as usize, snapshot.node_count())?, only_by_one };
         let mut batch = Batch { edges: [(0, 0); Batch::LEN], len: 0 };
         let mut node = 0;
         let mut end = snapshot.edge_range(0).end;
@@ -85,10 +88,10 @@ impl Batch {
             let slot = &mut preds.first[*to as usize];
             *slot -= 1;
             *to = *slot;
-            prefetch(&preds.number, *to as usize);
+            preds.number.prefetch(*to as usize);
         }
         for &mut (from, slot) in edges {
-            preds.number[slot as usize] = from;
+            preds.number.set(slot as usize, from);
         }
         self.len = 0;
     }
