@@ -38,6 +38,7 @@ pub(crate) fn totals<T: Send>(
         progress,
         |progress| retained_sizes(snapshot, graph, classes, children, counts, progress),
         |progress| {
+            let beside = beside(progress)?;
             let none = Totals { count: 0, self_size: 0, distance: i32::MAX, retained_size: 0 };
             let mut totals = vec![none; classes.count() as usize];
             let mut steps = Steps::start(progress, "class sizes", u64::from(snapshot.node_count()))?;
@@ -49,7 +50,7 @@ pub(crate) fn totals<T: Send>(
                 total.distance = total.distance.min(graph.distance(node));
             }
             steps.finish()?;
-            Ok((totals, beside(progress)?))
+            Ok((totals, beside))
         },
     )?;
     totals.iter_mut().zip(retained).for_each(|(total, retained)| total.retained_size = retained);
