@@ -82,9 +82,7 @@ impl Packed {
 
     /// Gives back what there is too much room, if it is at least so many bytes.
     pub(crate) fn give_back(&mut self, least: usize) {
-        if self.bytes.capacity() - self.bytes.len() >= least {
-            self.bytes.shrink_to_fit();
-        }
+        self.bytes.give_back(least);
     }
 
     /// Bytes of memory.

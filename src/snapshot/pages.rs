@@ -192,6 +192,13 @@ impl<T: Copy> Column<T> {
         }
     }
 
+    /// The same, if it is at least so many bytes.
+    pub(crate) fn give_back(&mut self, least: usize) {
+        if self.bytes - self.len * size_of::<T>() >= least {
+            self.shrink_to_fit();
+        }
+    }
+
     /// Moves the values to where there is room for `bytes`, which is enough for them.
     fn move_to(&mut self, bytes: usize) -> Result<()> {
         #[cfg(target_os = "linux")]

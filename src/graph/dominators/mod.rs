@@ -110,9 +110,7 @@ fn semi_dominators(
         preds.truncate(start);
         parent.truncate(number as usize);
         preds.give_back(GIVEN_BACK);
-        if parent.capacity() - parent.len() >= GIVEN_BACK / size_of::<u32>() {
-            parent.shrink_to_fit();
-        }
+        parent.give_back(GIVEN_BACK);
     }
     steps.finish()?;
     Ok(links)
