@@ -9,8 +9,8 @@ use crate::{
 
 /// Finds nodes by id.
 ///
-/// A process's first snapshot has its nodes in the order of their ids, but for a few; then those few are all that is kept.
-/// Otherwise it is the nodes sorted by id, four bytes each.
+/// A process's first snapshot has its nodes in the order of their ids, but for a few (those of embedders come last); then
+/// those few are all that is kept. Otherwise it is the nodes sorted by id, four bytes each.
 pub struct IdIndex(Kind);
 
 enum Kind {
@@ -27,25 +27,14 @@ impl IdIndex {
     pub fn build(snapshot: &Snapshot, progress: &Progress) -> Result<IdIndex> {
         let count = snapshot.node_count();
         let mut steps = Steps::start(progress, "ids", u64::from(count))?;
-        // From the end, the ids that are less than all kept so far: one huge id among small ones is then one exception.
-        let limit = count as usize / 16 + 16;
-        let mut least = u64::MAX;
-        let mut by_node = Vec::new();
-        for node in (0..count).rev() {
-            steps.one()?;
-            let id = u64::from(snapshot.node_id(node));
-            if id < least {
-                least = id;
-            } else {
-                by_node.push(node);
-                if by_node.len() > limit {
-                    break;
-                }
-            }
+        // From the end, one huge id among small ones is one exception; from the start, a few small ones at the end are few.
+        let mut by_node = out_of_order(snapshot, (0..count).rev(), |id, next| id < next, &mut steps)?;
+        if let Some(nodes) = &mut by_node {
+            nodes.reverse();
+        } else {
+            by_node = out_of_order(snapshot, 0..count, |id, last| id > last, &mut steps)?;
         }
-        let kind = if by_node.len() <= limit {
-            by_node.reverse();
-            by_node.shrink_to_fit();
+        let kind = if let Some(by_node) = by_node {
             let mut by_id: Vec<(u32, u32)> = by_node.iter().map(|&node| (snapshot.node_id(node), node)).collect();
             by_id.sort_unstable();
             Kind::Ascending { by_id, by_node }
@@ -109,6 +98,31 @@ impl IdIndex {
     }
 }
 
+/// The nodes whose ids do not go on from those kept so far, if they are few.
+fn out_of_order(
+    snapshot: &Snapshot,
+    nodes: impl Iterator<Item = u32>,
+    goes_on: impl Fn(u32, u32) -> bool,
+    steps: &mut Steps<'_>,
+) -> Result<Option<Vec<u32>>> {
+    let limit = snapshot.node_count() as usize / 16 + 16;
+    let mut kept = None;
+    let mut exceptions = Vec::new();
+    for node in nodes {
+        steps.one()?;
+        let id = snapshot.node_id(node);
+        if kept.is_none_or(|kept| goes_on(id, kept)) {
+            kept = Some(id);
+        } else if exceptions.len() == limit {
+            return Ok(None);
+        } else {
+            exceptions.push(node);
+        }
+    }
+    exceptions.shrink_to_fit();
+    Ok(Some(exceptions))
+}
+
 /// All nodes, by id: a radix sort, which unlike the library's hears that it should stop.
 fn sorted(snapshot: &Snapshot, progress: &Progress) -> Result<Column<u32>> {
     const BITS: u32 = 11;
@@ -156,6 +170,39 @@ fn skipped(exceptions: &[u32], k: u32) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::snapshot::ReadOptions;
+
+    /// A snapshot whose nodes have these ids.
+    fn with_ids(ids: &[u32]) -> Snapshot {
+        let nodes: Vec<String> = ids.iter().map(|id| format!("0,0,{id},0,0")).collect();
+        let text = format!(
+            r#"{{"snapshot":{{"meta":{{"node_fields":["type","name","id","self_size","edge_count"],
+            "node_types":[["object"],"string","number","number","number"],
+            "edge_fields":["type","name_or_index","to_node"],"edge_types":[["property"],"string_or_number","node"]}},
+            "node_count":{},"edge_count":0}},"nodes":[{}],"edges":[],"strings":[""]}}"#,
+            ids.len(),
+            nodes.join(",")
+        );
+        Snapshot::from_bytes(text.as_bytes(), &ReadOptions::default(), &Progress::default()).unwrap()
+    }
+
+    #[test]
+    fn ids_in_order_but_for_a_few_take_next_to_no_memory() {
+        let ascending: Vec<u32> = (0..2000).map(|n| 2 * n + 101).collect();
+        let (mut huge_first, mut small_last, mut shuffled) = (ascending.clone(), ascending.clone(), ascending.clone());
+        huge_first[1] = u32::MAX;
+        (0..100).for_each(|n| small_last[1900 + n] = 100 - n as u32);
+        (0..2000).for_each(|n| shuffled.swap(n, n * 7919 % 2000));
+        for (ids, few) in [(ascending, true), (huge_first, true), (small_last, true), (shuffled, false)] {
+            let snapshot = with_ids(&ids);
+            let index = IdIndex::build(&snapshot, &Progress::default()).unwrap();
+            assert_eq!(index.memory() < 2000, few);
+            assert!(ids.iter().zip(0..).all(|(&id, node)| index.get(&snapshot, id) == Some(node)));
+            assert!((0..5000).filter(|id| !ids.contains(id)).all(|id| index.get(&snapshot, id).is_none()));
+            let in_order: Vec<u32> = index.iter(&snapshot).map(|node| ids[node as usize]).collect();
+            assert!(in_order.len() == 2000 && in_order.is_sorted());
+        }
+    }
 
     #[test]
     fn positions_around_exceptions() {
