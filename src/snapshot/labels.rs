@@ -18,6 +18,8 @@ const LISTED: u16 = MASK;
 const NEXT: u16 = MASK - 1;
 /// Edges between two places from where listed names are counted, and that are never [`NEXT`].
 const STRIDE: usize = 32;
+/// Labels that are made before they go to their column.
+const TOGETHER: usize = 256;
 /// Names from here on are listed: what remembers numbers by names stays small, whatever a damaged file says.
 const MOST_NAMES: usize = 1 << 24;
 
@@ -147,36 +149,40 @@ impl Labelling {
         let count = kinds.len();
         budget.grow(&mut self.labels.labels, count, WHAT)?;
         budget.grow(&mut self.labels.before, count / STRIDE + 1, WHAT)?;
-        for (&kind, &name) in kinds.iter().zip(names) {
-            let first = FIRST[kind as usize] << BITS;
-            let end = FIRST[kind as usize + 1] << BITS;
-            let number = match kind {
-                _ if kind.has_index_name() => Some(name),
-                _ => {
-                    let group = group(kind);
-                    match self.known[group].get(name as usize) {
-                        Some(&number) if number >= NUMBERED => Some(u32::from(number - NUMBERED)),
-                        _ => self.meet(group, name, budget)?,
+        let mut place = self.labels.len();
+        for (kinds, names) in kinds.chunks(TOGETHER).zip(names.chunks(TOGETHER)) {
+            let mut labels = [0; TOGETHER];
+            for ((&kind, &name), label) in kinds.iter().zip(names).zip(&mut labels) {
+                let begins = place.is_multiple_of(STRIDE);
+                place += 1;
+                if begins {
+                    self.labels.before.push(self.labels.listed.len() as u32)?;
+                }
+                let next = !begins && name == self.last.wrapping_add(1);
+                self.last = name;
+                let number = match kind {
+                    _ if kind.has_index_name() => Some(name),
+                    _ => {
+                        let group = group(kind);
+                        match self.known[group].get(name as usize) {
+                            Some(&number) if number >= NUMBERED => Some(u32::from(number - NUMBERED)),
+                            _ => self.meet(group, name, budget)?,
+                        }
                     }
-                }
-            };
-            let room = u32::from(end - first);
-            let fits = number.filter(|&n| n < room && (n as u16 & MASK) < NEXT);
-            let begins = self.labels.len().is_multiple_of(STRIDE);
-            if begins {
-                self.labels.before.push(self.labels.listed.len() as u32)?;
+                };
+                let first = FIRST[kind as usize] << BITS;
+                let room = u32::from((FIRST[kind as usize + 1] << BITS) - first);
+                *label = match number.filter(|&n| n < room && (n as u16 & MASK) < NEXT) {
+                    Some(number) => first + number as u16,
+                    None if next => first | NEXT,
+                    None => {
+                        budget.grow(&mut self.labels.listed, 1, WHAT)?;
+                        self.labels.listed.push(name)?;
+                        first | LISTED
+                    }
+                };
             }
-            let next = !begins && name == self.last.wrapping_add(1);
-            self.last = name;
-            match fits {
-                Some(number) => self.labels.labels.push(first + number as u16)?,
-                None if next => self.labels.labels.push(first | NEXT)?,
-                None => {
-                    self.labels.labels.push(first | LISTED)?;
-                    budget.grow(&mut self.labels.listed, 1, WHAT)?;
-                    self.labels.listed.push(name)?;
-                }
-            }
+            self.labels.labels.extend_from_slice(&labels[..kinds.len()])?;
         }
         Ok(())
     }

@@ -116,14 +116,14 @@ impl Search {
     /// Searches from a node that was not seen, and hangs on the root.
     fn descend(&mut self, snapshot: &Snapshot, rules: &Rules<'_>, start: u32, steps: &mut Steps<'_>) -> Result<()> {
         self.visit(start)?;
-        self.path.push((start, snapshot.edge_range(start).start))?;
-        'down: while let Some((node, next)) = self.path.last_mut() {
-            let node = *node;
+        // Where it is, and which edge is next.
+        let (mut node, mut next) = (start, snapshot.edge_range(start).start);
+        'down: loop {
             let end = snapshot.edge_range(node).end;
             let source = rules.source(node);
-            while *next < end {
-                let edge = *next;
-                *next += 1;
+            while next < end {
+                let edge = next;
+                next += 1;
                 steps.edge(edge)?;
                 let Some(to) = rules.follow(source, edge) else {
                     if let Some(beside) = &mut self.beside_page
@@ -138,7 +138,6 @@ impl Search {
                     self.others.insert(edge);
                     continue;
                 }
-                let sibling = *next;
                 steps.one()?;
                 self.visit(to)?;
                 let range = snapshot.edge_range(to);
@@ -148,16 +147,19 @@ impl Search {
                     snapshot.prefetch_edge_range(soon);
                 }
                 // The way back leads to the next one, which is often soon.
-                if sibling < end {
-                    snapshot.prefetch_edges(snapshot.edge_to(sibling));
+                if next < end {
+                    snapshot.prefetch_edges(snapshot.edge_to(next));
                 }
-                self.path.push((to, range.start))?;
+                self.path.push((node, next))?;
+                (node, next) = (to, range.start);
                 continue 'down;
             }
-            self.path.pop();
             self.ups_and_downs.push(false)?;
+            match self.path.pop() {
+                Some(above) => (node, next) = above,
+                None => return Ok(()),
+            }
         }
-        Ok(())
     }
 
     #[inline]
