@@ -88,22 +88,20 @@ impl Heap {
 
     /// Computes everything of a snapshot that was read.
     pub fn from_snapshot(snapshot: Snapshot, progress: &Progress) -> Result<Heap> {
-        let Computed { graph, children, beside: (definitions, classes) } =
-            Graph::compute(&snapshot, progress, |states, progress| {
+        let Computed { graph, children, beside: (definitions, classes, statistics, max_js_object_id) } =
+            Graph::compute(&snapshot, progress, |states, self_size, progress| {
                 let definitions = interfaces::infer(&snapshot, progress)?;
                 let classes = Classes::compute(&snapshot, states, &definitions, progress)?;
-                Ok((definitions, classes))
-            })?;
-        let (totals, (statistics, max_js_object_id)) =
-            table::totals(&snapshot, &graph, &classes, &children, None, progress, |progress| {
+                let statistics = statistics::compute(&snapshot, states, self_size, progress)?;
                 let mut max_js_object_id = 0;
                 for piece in pieces(snapshot.node_count()) {
                     progress.check()?;
                     let ids = piece.map(|node| snapshot.node_id(node)).filter(|id| id % 2 == 1);
                     max_js_object_id = ids.fold(max_js_object_id, u32::max);
                 }
-                Ok((statistics::compute(&snapshot, &graph, progress)?, max_js_object_id))
+                Ok((definitions, classes, statistics, max_js_object_id))
             })?;
+        let totals = table::totals(&snapshot, &graph, &classes, &children, None, progress)?;
         drop(children);
         snapshot.strings().check()?;
         Ok(Heap { snapshot, graph, definitions, classes, totals, statistics, max_js_object_id })

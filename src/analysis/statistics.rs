@@ -3,13 +3,18 @@
 use super::rows::{NativeStatistics, Statistics, V8HeapStatistics};
 use crate::{
     error::Result,
-    graph::{BitSet, Graph, steps::Steps},
+    graph::{BitSet, DomStates, steps::Steps},
     progress::Progress,
-    snapshot::{EdgeType, NodeType, Snapshot},
+    snapshot::{EdgeType, Narrow, NodeType, Snapshot},
 };
 
 /// Sums self sizes by node type.
-pub(crate) fn compute(snapshot: &Snapshot, graph: &Graph, progress: &Progress) -> Result<Statistics> {
+pub(crate) fn compute(
+    snapshot: &Snapshot,
+    states: &DomStates,
+    self_size: &Narrow,
+    progress: &Progress,
+) -> Result<Statistics> {
     let mut total = snapshot.extra_native_bytes();
     let mut v8heap = V8HeapStatistics::default();
     let mut native = NativeStatistics { total: snapshot.extra_native_bytes(), typed_arrays: 0 };
@@ -19,13 +24,13 @@ pub(crate) fn compute(snapshot: &Snapshot, graph: &Graph, progress: &Progress) -
         ["Array", "elements", "system / JSArrayBufferData"].map(|name| snapshot.strings().spelled(name));
     for node in 0..snapshot.node_count() {
         steps.one()?;
-        let size = u64::from(graph.self_size(node));
+        let size = u64::from(self_size.get(node));
         total += size;
         match snapshot.node_type(node) {
             NodeType::Hidden => v8heap.system += size,
             NodeType::Native => {
                 native.total += size;
-                if data.at(snapshot.node_name_index(node)) && !graph.states().is_renamed(snapshot, node) {
+                if data.at(snapshot.node_name_index(node)) && !states.is_renamed(snapshot, node) {
                     native.typed_arrays += size;
                 }
             }
@@ -36,7 +41,7 @@ pub(crate) fn compute(snapshot: &Snapshot, graph: &Graph, progress: &Progress) -
                 for edge in snapshot.edges(node) {
                     steps.edge(edge.ordinal)?;
                     if edge.kind == EdgeType::Internal && elements_name.at(edge.name_or_index) {
-                        if graph.self_size(edge.to) > 0 {
+                        if self_size.get(edge.to) > 0 {
                             elements.push(edge.to);
                         }
                         break;
@@ -49,7 +54,7 @@ pub(crate) fn compute(snapshot: &Snapshot, graph: &Graph, progress: &Progress) -
     // An array's elements count with it when nothing else refers to them.
     if !elements.is_empty() {
         let shared = referred_to_twice(snapshot, &elements, &steps)?;
-        let sizes = elements.iter().filter(|&&node| !shared.contains(node)).map(|&n| u64::from(graph.self_size(n)));
+        let sizes = elements.iter().filter(|&&node| !shared.contains(node)).map(|&n| u64::from(self_size.get(n)));
         v8heap.js_arrays += sizes.sum::<u64>();
     }
     steps.finish()?;

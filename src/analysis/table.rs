@@ -21,24 +21,21 @@ pub(crate) struct Totals {
 /// What nodes to look at; all without.
 pub(crate) type Filter<'a> = Option<&'a (dyn Fn(u32) -> bool + Sync)>;
 
-/// The totals of every class key. `children` is the dominator tree. `beside` is done by a second thread, where there may be
-/// two.
-pub(crate) fn totals<T: Send>(
+/// The totals of every class key. `children` is the dominator tree.
+pub(crate) fn totals(
     snapshot: &Snapshot,
     graph: &Graph,
     classes: &Classes,
     children: &Children,
     filter: Filter<'_>,
     progress: &Progress,
-    beside: impl FnOnce(&Progress) -> Result<T> + Send,
-) -> Result<(Vec<Totals>, T)> {
+) -> Result<Vec<Totals>> {
     let counts = |node: u32| graph.self_size(node) > 0 && filter.is_none_or(|filter| filter(node));
-    let (retained, (mut totals, beside)) = both(
+    let (retained, mut totals) = both(
         snapshot.threads(),
         progress,
         |progress| retained_sizes(snapshot, graph, classes, children, counts, progress),
         |progress| {
-            let beside = beside(progress)?;
             let none = Totals { count: 0, self_size: 0, distance: i32::MAX, retained_size: 0 };
             let mut totals = vec![none; classes.count() as usize];
             let mut steps = Steps::start(progress, "class sizes", u64::from(snapshot.node_count()))?;
@@ -50,11 +47,11 @@ pub(crate) fn totals<T: Send>(
                 total.distance = total.distance.min(graph.distance(node));
             }
             steps.finish()?;
-            Ok((totals, beside))
+            Ok(totals)
         },
     )?;
     totals.iter_mut().zip(retained).for_each(|(total, retained)| total.retained_size = retained);
-    Ok((totals, beside))
+    Ok(totals)
 }
 
 /// What the instances of each class retain together. Down the dominator tree: an instance below another one of its class

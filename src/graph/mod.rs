@@ -73,11 +73,11 @@ pub struct Computed<T> {
 impl Graph {
     /// Computes every column, phase by phase; what a phase needs only for itself is gone before the next one starts. Two
     /// threads, where there may be two, share the work: dominators are half of it and depend on nothing else. `beside`
-    /// is done by the other one.
+    /// is done by the other one, with DOM states and self sizes.
     pub(crate) fn compute<T: Send>(
         snapshot: &Snapshot,
         progress: &Progress,
-        beside: impl FnOnce(&DomStates, &Progress) -> Result<T> + Send,
+        beside: impl FnOnce(&DomStates, &Narrow, &Progress) -> Result<T> + Send,
     ) -> Result<Computed<T>> {
         let (nodes, edges) = (u64::from(snapshot.node_count()), u64::from(snapshot.edge_count()));
         snapshot.allow(nodes * BYTES_PER_NODE + edges / 8, "computing who retains whom")?;
@@ -92,7 +92,7 @@ impl Graph {
                 let states = DomStates::compute(snapshot, progress)?;
                 let self_size = shallow::self_sizes(snapshot, &states, progress)?;
                 let distance = distances::compute(snapshot, &weak_maps, progress)?;
-                let beside = beside(&states, progress)?;
+                let beside = beside(&states, &self_size, progress)?;
                 Ok((states, self_size, beside, distance, IdIndex::build(snapshot, progress)?))
             },
         )?;

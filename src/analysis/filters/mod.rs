@@ -45,7 +45,7 @@ impl Heap {
         let totals = |wanted: &(dyn Fn(u32) -> bool + Sync)| {
             let children = Children::of_tree(self.graph.dominators(), self.snapshot.root(), progress)?;
             let (snapshot, graph, classes) = (&self.snapshot, &self.graph, &self.classes);
-            Ok(table::totals(snapshot, graph, classes, &children, Some(wanted), progress, |_| Ok(()))?.0)
+            table::totals(snapshot, graph, classes, &children, Some(wanted), progress)
         };
         let not_reached =
             |reached: BitSet| totals(&|node| !reached.contains(node) && self.graph.distance(node) != NO_DISTANCE);
