@@ -153,38 +153,44 @@ impl Labelling {
         for (kinds, names) in kinds.chunks(TOGETHER).zip(names.chunks(TOGETHER)) {
             let mut labels = [0; TOGETHER];
             for ((&kind, &name), label) in kinds.iter().zip(names).zip(&mut labels) {
-                let begins = place.is_multiple_of(STRIDE);
+                *label = self.label(place, kind, name, budget)?;
                 place += 1;
-                if begins {
-                    self.labels.before.push(self.labels.listed.len() as u32)?;
-                }
-                let next = !begins && name == self.last.wrapping_add(1);
-                self.last = name;
-                let number = match kind {
-                    _ if kind.has_index_name() => Some(name),
-                    _ => {
-                        let group = group(kind);
-                        match self.known[group].get(name as usize) {
-                            Some(&number) if number >= NUMBERED => Some(u32::from(number - NUMBERED)),
-                            _ => self.meet(group, name, budget)?,
-                        }
-                    }
-                };
-                let first = FIRST[kind as usize] << BITS;
-                let room = u32::from((FIRST[kind as usize + 1] << BITS) - first);
-                *label = match number.filter(|&n| n < room && (n as u16 & MASK) < NEXT) {
-                    Some(number) => first + number as u16,
-                    None if next => first | NEXT,
-                    None => {
-                        budget.grow(&mut self.labels.listed, 1, WHAT)?;
-                        self.labels.listed.push(name)?;
-                        first | LISTED
-                    }
-                };
             }
             self.labels.labels.extend_from_slice(&labels[..kinds.len()])?;
         }
         Ok(())
+    }
+
+    /// The label of the next edge, which will be at `place`.
+    #[inline(always)]
+    fn label(&mut self, place: usize, kind: EdgeType, name: u32, budget: &mut Budget) -> Result<u16> {
+        let begins = place.is_multiple_of(STRIDE);
+        if begins {
+            self.labels.before.push(self.labels.listed.len() as u32)?;
+        }
+        let next = !begins && name == self.last.wrapping_add(1);
+        self.last = name;
+        let number = match kind {
+            _ if kind.has_index_name() => Some(name),
+            _ => {
+                let group = group(kind);
+                match self.known[group].get(name as usize) {
+                    Some(&number) if number >= NUMBERED => Some(u32::from(number - NUMBERED)),
+                    _ => self.meet(group, name, budget)?,
+                }
+            }
+        };
+        let first = FIRST[kind as usize] << BITS;
+        let room = u32::from((FIRST[kind as usize + 1] << BITS) - first);
+        Ok(match number.filter(|&n| n < room && (n as u16 & MASK) < NEXT) {
+            Some(number) => first + number as u16,
+            None if next => first | NEXT,
+            None => {
+                budget.grow(&mut self.labels.listed, 1, WHAT)?;
+                self.labels.listed.push(name)?;
+                first | LISTED
+            }
+        })
     }
 
     /// A name without a number: one that is met often enough gets one, as long as there are any.
