@@ -206,6 +206,25 @@ test('when the second capture takes too long, the first one has to do', { skip }
   assert.ok(map.countDelta >= 15_000 && map.retainedDelta > 1e6 && map.sizeDelta > 0, JSON.stringify(map));
 });
 
+test('a first capture with nothing of the leak in it is no answer: the second one is waited for', { skip }, async () => {
+  const code = program('{ patience: { answerMs: 0, lastMs: 10_000 } }').replace('grow();\n  (async', '(async');
+  const { suspects, diagnosis, error } = await found(code);
+  assert.deepStrictEqual([error, diagnosis.method, diagnosis.reason], [undefined, 'fork', undefined]);
+  assert.ok(suspects.some(({ holder }) => holder === 'global.sessions (Map)'), JSON.stringify(suspects));
+});
+
+test('where nothing had grown at the suspicion, it is looked for again when the leak is sure', { skip }, async (t) => {
+  const TMPDIR = scratch(t);
+  const compared = `
+    const { ChildProcess } = require('node:child_process');
+    const { spawn } = ChildProcess.prototype;
+    const compared = new Promise((tell) => (ChildProcess.prototype.spawn = function (given) { this.on('close', tell); return spawn.call(this, given); }));`;
+  const { suspects, diagnosis, error } = await found(compared + program('{}', 'await compared; await new Promise(setImmediate);'), { env: { TMPDIR } });
+  assert.deepStrictEqual([error, diagnosis.method, diagnosis.reason], [undefined, 'fork', undefined]);
+  assert.ok(suspects.some(({ holder }) => holder === 'global.sessions (Map)'), JSON.stringify(suspects));
+  assert.deepStrictEqual(fs.readdirSync(TMPDIR), []);
+});
+
 test('a helper that cannot run is told of, and costs nothing but the cause', { skip }, async () => {
   const { suspects, diagnosis, error } = await found(program('{}', 'process.execPath = "/nonexistent/node";'));
   assert.deepStrictEqual([suspects, error.code], [[], 'ERR_HEAPRS_UNAVAILABLE']);

@@ -28,7 +28,7 @@ const OTHER_PACE = 4;
 // Suspicions come and go, so comparing rests for this many times what it took.
 const REST = 20;
 // A confirmed leak waits so long for two captures to be compared, then the first of them has to do; and for that so long. A hunt tells
-// within 40 s of its start what it can.
+// within 40 s of its start what it can; where it can name nothing by then, it waits like anybody: an alarm without a cause helps little.
 const PATIENCE = { answerMs: 150_000, lastMs: 60_000 };
 const PATIENCE_OF_HUNT = { answerMs: 10_000, leastMs: 2000, untilMs: 33_000, lastMs: 5000 };
 const HUNT_MS = 40_000;
@@ -89,6 +89,9 @@ class Diagnosis {
     let found = nothing(reason);
     if (possible) {
       if (this.#work && this.#steepPace > OTHER_PACE * verdict.growthPerHour) this.#work = undefined;
+      const before = await within(0, this.#work);
+      // Too little had grown by then, it seems.
+      if (before && !before.error && before.suspects.length === 0) this.#work = undefined;
       if (!this.#work) this.begin(verdict);
       found = await this.#inTime();
       this.#work = undefined;
@@ -125,7 +128,7 @@ class Diagnosis {
   // Keeps the promise of a capture for a while, and lets go of the one before.
   #keep(capture) {
     clearTimeout(this.#forgetting);
-    this.#base?.then((former) => former.release?.());
+    if (capture !== this.#base) this.#base?.then((former) => former.release?.());
     this.#base = capture;
     if (capture) this.#forgetting = setTimeout(() => this.#forget(), BASE_LASTS_MS).unref();
   }
@@ -173,9 +176,11 @@ class Diagnosis {
       current = again.current;
     }
     if (base.told !== true) found = merge(costsOf(base), found);
-    const next = current ?? (base.closed ? undefined : base);
+    // Where nothing is named yet, there will be more between this base and a later one.
+    const next = found.suspects.length > 0 || base.closed ? current : base;
     if (next) next.told = true;
-    if (this.#stopped || next !== base) this.#keep(next && Promise.resolve(next));
+    if (next !== current) current?.release();
+    this.#keep(next === base ? this.#base : next && Promise.resolve(next));
     if (this.#stopped) this.#keep(undefined);
     const now = performance.now();
     this.#restUntil = now + REST * (now - begun);
@@ -226,11 +231,13 @@ class Diagnosis {
     const found = await within(Math.min(answerMs, Math.max(left, leastMs)), work);
     if (found) return found;
     const base = await within(0, this.#base);
-    // Walking a large heap takes the time that is needed for what there is.
-    this.#abort?.abort();
-    const alone = base?.fd === undefined || base.closed ? Promise.resolve() : lookAt(base);
-    const better = work.then((late) => (late.suspects.length > 0 ? late : alone));
-    return (await within(lastMs, Promise.race([alone.then((one) => one ?? better), better]))) ?? nothing(TOO_LATE);
+    const alone = base?.fd === undefined || base.closed ? undefined : lookAt(base);
+    // Where walking the heap again would take longer than that, it only takes time from what there is.
+    if (base?.childCpuMs >= lastMs) {
+      this.#abort?.abort();
+      return (await within(lastMs, alone)) ?? nothing(TOO_LATE);
+    }
+    return (await within(lastMs, firstNamed(work, alone))) ?? (await within(PATIENCE.answerMs, work)) ?? nothing(TOO_LATE);
   }
 }
 
@@ -239,6 +246,15 @@ function within(ms, promise) {
   let timer;
   const late = new Promise((resolve) => (timer = setTimeout(resolve, ms).unref()));
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
+
+// The first of these findings that has suspects, or nothing.
+function firstNamed(...findings) {
+  const named = async (finding) => {
+    const found = await finding;
+    return found?.suspects.length > 0 ? found : Promise.reject(found);
+  };
+  return Promise.any(findings.map(named)).catch(() => undefined);
 }
 
 // What a capture holds, where there is no second one to tell what of it grows; nothing when that can't be told either.
