@@ -108,10 +108,7 @@ impl Strings {
     /// Where the table has `text`, which is not long.
     pub(crate) fn spelled(&self, text: &str) -> Spelled {
         debug_assert!((1..LONG).contains(&text.len()));
-        let mut found = (0..)
-            .zip(self.short_ones())
-            .filter(|(_, one)| one.0.first() == text.as_bytes().first() && one.is(text))
-            .map(|(index, _)| index);
+        let mut found = (0..).zip(self.short_ones()).filter(|(_, one)| one.is(text)).map(|(index, _)| index);
         Spelled { first: found.next(), more: found.collect() }
     }
 
@@ -166,9 +163,10 @@ impl Strings {
                 budget.grow(&mut self.starts, 1, WHAT)?;
                 self.starts.push(start as u64)?;
             }
-            Unescape { bytes: &mut self.bytes, budget, what: WHAT }.literal(text)?;
+            let may_stay = |text: &[u8]| leave_long && may_stay(text);
+            let here = Unescape { bytes: &mut self.bytes, budget, what: WHAT }.literal_unless(text, may_stay)?;
             let literal = u32::try_from(text.offset() - offset - 1);
-            if let (true, Ok(literal)) = (leave_long && may_stay(&self.bytes[start..]), literal) {
+            if let (true, Ok(literal)) = (!here || may_stay(&self.bytes[start..]), literal) {
                 self.bytes.truncate(start);
                 self.in_file.push(lengths.len() as u32, offset - 1, literal, budget)?;
             }

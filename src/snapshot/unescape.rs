@@ -14,6 +14,31 @@ pub(super) struct Unescape<'a> {
 impl Unescape<'_> {
     /// One literal behind its opening quote, up to and with the closing one.
     pub(super) fn literal(&mut self, text: &mut impl Bytes) -> Result<()> {
+        self.literal_unless(text, |_| false).map(drop)
+    }
+
+    /// The same, unless it says what it says in plain ASCII, is all in the window, and is not wanted: whether it was appended.
+    pub(super) fn literal_unless(
+        &mut self,
+        text: &mut impl Bytes,
+        unwanted: impl FnOnce(&[u8]) -> bool,
+    ) -> Result<bool> {
+        let rest = text.rest();
+        let special = memchr::memchr2(b'"', b'\\', rest);
+        if let Some(end) = special.filter(|&end| rest[end] == b'"' && is_plain(&rest[..end])) {
+            let wanted = !unwanted(&rest[..end]);
+            if wanted {
+                self.budget.grow(self.bytes, end, self.what)?;
+                self.bytes.extend_from_slice(&rest[..end])?;
+            }
+            text.advance(end + 1);
+            return Ok(wanted);
+        }
+        self.any_literal(text).map(|()| true)
+    }
+
+    /// The same with escapes, or anything else.
+    fn any_literal(&mut self, text: &mut impl Bytes) -> Result<()> {
         // A high surrogate that was escaped, waiting for its other half.
         let mut high = None;
         loop {
@@ -44,8 +69,7 @@ impl Unescape<'_> {
     fn plain(&mut self, mut plain: &[u8], open: bool) -> Result<usize> {
         let all = plain.len();
         self.budget.grow(self.bytes, plain.len(), self.what)?;
-        // One look at all of it, many bytes at a time: nearly every text is nothing but this.
-        if !plain.iter().fold(false, |other, &b| other | !(0x20..0x80).contains(&b)) {
+        if is_plain(plain) {
             self.bytes.extend_from_slice(plain)?;
             return Ok(all);
         }
@@ -130,6 +154,13 @@ impl Unescape<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether a text without quotes and escapes is nothing but ASCII without control characters. One look at all of it, many bytes at a
+/// time: nearly every text is.
+#[inline]
+fn is_plain(text: &[u8]) -> bool {
+    text.iter().fold(0, |most, b| b.wrapping_sub(0x20).max(most)) < 0x60
 }
 
 /// The byte so many behind the next one.
