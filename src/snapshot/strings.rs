@@ -30,6 +30,8 @@ pub struct Strings {
     in_file: InFile,
 }
 
+/// From one string to the next, as V8 writes it.
+const NEXT: &[u8] = b",\n\"";
 /// From one string whose place is known to the next such.
 const STRIDE: u32 = 16;
 
@@ -156,8 +158,8 @@ impl Strings {
         budget: &mut Budget,
         leave_long: bool,
     ) -> Result<()> {
+        text.expect(b'"')?;
         loop {
-            text.expect(b'"')?;
             let (start, offset) = (self.bytes.len(), text.offset());
             if lengths.len().is_multiple_of(STRIDE as usize) {
                 budget.grow(&mut self.starts, 1, WHAT)?;
@@ -176,8 +178,15 @@ impl Strings {
             if lengths.len() >= u32::MAX as usize {
                 return Err(text.error(Code::Corrupt, "there are more strings than 32 bits can count"));
             }
+            if text.rest().starts_with(NEXT) {
+                text.advance(NEXT.len());
+                continue;
+            }
             match text.token()? {
-                b',' => text.advance(1),
+                b',' => {
+                    text.advance(1);
+                    text.expect(b'"')?;
+                }
                 b']' => return Ok(()),
                 _ => return Err(text.error(Code::Corrupt, "expected ',' or ']' between strings")),
             }
