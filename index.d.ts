@@ -389,8 +389,9 @@ export interface LeakDetectorOptions {
    * nameless files in the temporary directory that are gone when the process is. Costs: two pauses as of any fork capture (about 10 ms each for a small heap),
    * and CPU time of the children, at most a twentieth of the time. `'high'` takes the first capture a second after the start.
    *
-   * A confirmed leak waits for that: two and a half minutes at most, at `'high'` until 33 seconds after the start. Then what the first capture holds most of
-   * is told, if it names something; else the leak waits for as long again, since an alarm without a cause helps little. It is told in any case.
+   * A confirmed leak waits for that: two and a half minutes at most, ten seconds in the first 40 of `'high'`. Then what the first capture holds most of
+   * is told, if it names something within a minute (5 seconds); else the leak waits two and a half minutes more, since an alarm without a cause helps
+   * little. It is told in any case.
    *
    * Where it can't be forked, or the system refuses to: the sampling heap profiler, from the suspicion on; where there is no profile, and for
    * memory outside of the heap, constructor counts (at the suspicion and at the leak; JavaScript stands still for each, about 0.1 s and 2 µs an

@@ -73,6 +73,10 @@ test('writeHeapSnapshot passes both options on', (t) => {
   assert.deepStrictEqual(look(), { globalFromRoot: true, numbers: false });
   assert.deepStrictEqual(look({ exposeInternals: true }), { globalFromRoot: false, numbers: false });
   assert.deepStrictEqual(look({ exposeNumericValues: true }), { globalFromRoot: true, numbers: true });
+  const numbers = read(path.join(directory, 'x'));
+  const number = numbers.snapshot.meta.node_types[0].indexOf('number');
+  const typed = numbers.nodes.filter((value, i) => i % numbers.snapshot.meta.node_fields.length === 0 && value === number);
+  assert.ok(typed.length > 100, `${typed.length} number nodes`);
 });
 
 test('writeHeapSnapshot compresses by the name, and takes URLs and Buffers', (t) => {

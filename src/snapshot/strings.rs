@@ -32,6 +32,7 @@ pub struct Strings {
 
 /// From one string to the next, as V8 writes it.
 const NEXT: &[u8] = b",\n\"";
+
 /// From one string whose place is known to the next such.
 const STRIDE: u32 = 16;
 
