@@ -36,12 +36,12 @@ pub(super) struct Origin {
 
 /// Where a long string stands.
 #[derive(Clone, Copy)]
-struct Place {
-    index: u32,
+pub(super) struct Place {
+    pub(super) index: u32,
     /// Bytes between its quotes.
-    length: u32,
+    pub(super) length: u32,
     /// Of the opening quote.
-    offset: u64,
+    pub(super) offset: u64,
 }
 
 /// The long strings of a snapshot's file.
@@ -64,22 +64,13 @@ type Known = Box<[OnceLock<Box<[u8]>>]>;
 const TOGETHER: usize = 64;
 
 impl InFile {
-    /// Leaves one there.
-    pub(super) fn push(&mut self, index: u32, offset: u64, length: u32, budget: &mut Budget) -> Result<()> {
-        budget.grow(&mut self.places, 1, "the places of long strings")?;
-        self.places.push(Place { index, length, offset })
-    }
-
-    /// All are there; the file must not change any more.
-    pub(super) fn finish(&mut self, origin: Origin, budget: &mut Budget) -> Result<()> {
-        budget.shrink(&mut self.places);
-        self.known.resize_with(self.places.len().div_ceil(TOGETHER), OnceLock::new);
-        self.room = u64::MAX;
-        if !self.places.is_empty() {
-            let metadata = origin.file.metadata().map_err(|e| unreadable(&e))?;
-            self.file = Some((origin, metadata));
-        }
-        Ok(())
+    /// Those at `places`, by index, in a file that must not change any more.
+    pub(super) fn new(origin: Option<Origin>, mut places: Column<Place>, budget: &mut Budget) -> Result<Self> {
+        let Some(origin) = origin.filter(|_| !places.is_empty()) else { return Ok(InFile::default()) };
+        budget.shrink(&mut places);
+        let known = (0..places.len().div_ceil(TOGETHER)).map(|_| OnceLock::new()).collect();
+        let metadata = origin.file.metadata().map_err(|e| unreadable(&e))?;
+        Ok(InFile { file: Some((origin, metadata)), places, known, room: u64::MAX, ..InFile::default() })
     }
 
     /// The string at `index`; an empty one if it is none of these, or could not be read: then [`check`](Self::check) fails.

@@ -3,14 +3,15 @@
 //! A node is an *ordinal* (`u32`): its position in the file counted in nodes. An edge is a `u32` alike.
 //! Field layouts, type names and traps are those of SEMANTICS section 1 (see ARCHITECTURE.md).
 
-mod ahead;
 mod budget;
 mod edges;
 mod header;
 mod in_file;
+mod in_order;
 mod indices;
 mod jsstr;
 mod labels;
+mod literals;
 mod locations;
 mod narrow;
 mod nodes;

@@ -1,28 +1,19 @@
 //! Several threads on one array of records.
 //!
 //! The calling thread reads (or unpacks) the text and cuts it, at the end of records: it counts numbers, which is ten
-//! times faster than reading them, so it knows where one ends. Workers turn each piece into blocks, and the calling
-//! thread appends these in the order of the file; while it waits for one it reads another itself. Nothing is shared but
-//! two queues. The last piece, with the array's `]`, is left to [`read_rows`], and so is everything that is out of the
-//! ordinary about the array as a whole.
-
-use std::{
-    collections::VecDeque,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Mutex, PoisonError, mpsc},
-    thread,
-};
+//! times faster than reading them, so it knows where one ends. Workers turn each piece into blocks, which are appended in the
+//! order of the file ([`in_order`]). The last piece, with the array's `]`, is left to [`read_rows`], and so is everything that
+//! is out of the ordinary about the array as a whole.
 
 use super::{
-    records::{BLOCK, Block, Bytes, Columns, Parse, closely, read_rows},
+    in_order::in_order,
+    records::{BLOCK, Block, Bytes, Columns, Parse, Rest, closely, read_rows, too_short},
     text::Text,
 };
-use crate::error::{Code, Error, Result};
+use crate::error::Result;
 
 /// Arrays in a text shorter than this are not worth a thread.
 pub(super) const WORTH_IT: u64 = 1 << 20;
-/// Pieces of text on their way, for each worker.
-const PIECES: usize = 4;
 
 /// Reads an array of records, from `[` to `]`, with up to `threads` threads. `expected` is how many there must be.
 pub(super) fn read_array<P: Parse>(
@@ -50,8 +41,6 @@ struct Piece<B> {
     records: usize,
     /// Offset in the snapshot of `from`.
     offset: u64,
-    /// Place among the pieces.
-    number: usize,
     blocks: Vec<B>,
     /// How many of `blocks` are in use.
     filled: usize,
@@ -66,112 +55,22 @@ fn with_workers<P: Parse>(
     expected: u32,
     workers: usize,
 ) -> Result<u32> {
-    let (to_do, pieces) = mpsc::channel::<Piece<P::Block>>();
-    let (to_append, done) = mpsc::channel::<Piece<P::Block>>();
-    let pieces = Mutex::new(pieces);
-    thread::scope(|scope| {
-        let mut started = 0;
-        for _ in 0..workers {
-            let to_append = to_append.clone();
-            let pieces = &pieces;
-            let work = move || {
-                loop {
-                    let next = pieces.lock().unwrap_or_else(PoisonError::into_inner).recv();
-                    let Ok(mut piece) = next else { return };
-                    // A panic must not leave the calling thread waiting.
-                    let read = catch_unwind(AssertUnwindSafe(|| piece.read(parser)));
-                    if read.is_err() {
-                        piece.result = Err(Error::new(Code::Internal, "a reading thread failed"));
-                    }
-                    if to_append.send(piece).is_err() {
-                        return;
-                    }
-                }
-            };
-            // Where the system has no thread for us, fewer do.
-            started += usize::from(thread::Builder::new().name("heaprs-read".into()).spawn_scoped(scope, work).is_ok());
+    let mut count = 0;
+    let next = |spare: Option<Piece<P::Block>>| {
+        let mut piece = spare.unwrap_or_else(|| Piece::new(text.window_len()));
+        if !piece.cut(text, parser.width(), (expected - count) as usize)? {
+            return Ok(None);
         }
-        drop(to_append);
-        let mut count = 0;
-        let mut in_order = InOrder { done, waiting: VecDeque::new(), next: 0 };
-        let mut sent = 0;
-        let mut spare = Vec::new();
-        // A worker that waits for pieces has the lock; then there are none.
-        let mut help = || {
-            let mut piece = pieces.try_lock().ok()?.try_recv().ok()?;
-            piece.read(parser);
-            Some(piece)
-        };
-        loop {
-            // Of each worker's pieces one is in work, and some wait.
-            if sent - in_order.next >= PIECES * started {
-                if started == 0 {
-                    break;
-                }
-                spare.push(in_order.append(columns, &mut help)?);
-            }
-            let mut piece = match spare.pop() {
-                Some(piece) => piece,
-                None => Piece::new(text.window_len()),
-            };
-            if !piece.cut(text, parser.width(), (expected - count) as usize)? {
-                break;
-            }
-            count += piece.records as u32;
-            piece.number = sent;
-            sent += 1;
-            if to_do.send(piece).is_err() {
-                return Err(Error::new(Code::Internal, "the reading threads are gone"));
-            }
-        }
-        drop(to_do);
-        while in_order.next < sent {
-            in_order.append(columns, &mut help)?;
-        }
-        Ok(count)
-    })
-}
-
-/// Pieces come back in any order.
-struct InOrder<B> {
-    done: mpsc::Receiver<Piece<B>>,
-    /// Those after `next` that are here.
-    waiting: VecDeque<Option<Piece<B>>>,
-    next: usize,
-}
-
-impl<B> InOrder<B> {
-    /// Appends the next piece, and reads others by `help` until it is here.
-    fn append(
-        &mut self,
-        columns: &mut impl Columns<B>,
-        help: &mut impl FnMut() -> Option<Piece<B>>,
-    ) -> Result<Piece<B>> {
-        let mut piece = loop {
-            if let Some(piece) = self.waiting.front_mut().and_then(Option::take) {
-                break piece;
-            }
-            let piece = match self.done.try_recv() {
-                Ok(piece) => piece,
-                Err(_) => match help() {
-                    Some(piece) => piece,
-                    None => self.done.recv().map_err(|_| Error::new(Code::Internal, "the reading threads are gone"))?,
-                },
-            };
-            let place = piece.number - self.next;
-            if self.waiting.len() <= place {
-                self.waiting.resize_with(place + 1, || None);
-            }
-            self.waiting[place] = Some(piece);
-        };
-        self.waiting.pop_front();
-        self.next += 1;
+        count += piece.records as u32;
+        Ok(Some(piece))
+    };
+    let append = |piece: &mut Piece<P::Block>| {
         std::mem::replace(&mut piece.result, Ok(()))?;
-        for block in &piece.blocks[..piece.filled] {
-            columns.append(block)?;
-        }
-        Ok(piece)
-    }
+        piece.blocks[..piece.filled].iter().try_for_each(|block| columns.append(block))?;
+        Ok(true)
+    };
+    in_order(workers, || |piece: &mut Piece<P::Block>| piece.read(parser), next, append)?;
+    Ok(count)
 }
 
 impl<B: Block> Piece<B> {
@@ -182,7 +81,6 @@ impl<B: Block> Piece<B> {
             to: 0,
             records: 0,
             offset: 0,
-            number: 0,
             blocks: Vec::new(),
             filled: 0,
             result: Ok(()),
@@ -216,7 +114,7 @@ impl<B: Block> Piece<B> {
     fn blocks<P: Parse<Block = B>>(&mut self, parser: &P) -> Result<()> {
         self.filled = 0;
         let mut record = vec![0; parser.width()];
-        let mut rest = Rest { piece: &self.text[..self.to], at: self.from, base: self.offset - self.from as u64 };
+        let mut rest = Rest::new(&self.text[..self.to], self.from, self.offset - self.from as u64);
         let mut left = self.records;
         while left > 0 {
             if self.filled == 0 || self.blocks[self.filled - 1].len() == BLOCK {
@@ -232,43 +130,13 @@ impl<B: Block> Piece<B> {
             rest.advance(bytes);
             left -= records;
             if records < limit {
-                let Some(offset) = closely(&mut rest, &mut record)? else { return Err(miscounted()) };
+                let Some(offset) = closely(&mut rest, &mut record)? else { return Err(too_short()) };
                 parser.push(&record, offset, block)?;
                 left -= 1;
             }
         }
         Ok(())
     }
-}
-
-/// The unread part of a piece.
-struct Rest<'a> {
-    piece: &'a [u8],
-    at: usize,
-    /// Offset in the snapshot of the piece's first byte.
-    base: u64,
-}
-
-impl Bytes for Rest<'_> {
-    fn rest(&self) -> &[u8] {
-        &self.piece[self.at..]
-    }
-
-    fn advance(&mut self, bytes: usize) {
-        self.at += bytes;
-    }
-
-    fn more(&mut self) -> Result<()> {
-        Err(miscounted())
-    }
-
-    fn offset(&self) -> u64 {
-        self.base + self.at as u64
-    }
-}
-
-fn miscounted() -> Error {
-    Error::new(Code::Internal, "a piece of the snapshot has fewer numbers than were counted")
 }
 
 /// How many numbers end in `text` with something behind them.

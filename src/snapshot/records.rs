@@ -52,6 +52,43 @@ pub(super) trait Bytes {
     fn offset(&self) -> u64;
 }
 
+/// The unread part of a piece of the snapshot.
+pub(super) struct Rest<'a> {
+    piece: &'a [u8],
+    at: usize,
+    /// Offset in the snapshot of the piece's first byte.
+    base: u64,
+}
+
+impl<'a> Rest<'a> {
+    pub(super) fn new(piece: &'a [u8], at: usize, base: u64) -> Self {
+        Rest { piece, at, base }
+    }
+}
+
+impl Bytes for Rest<'_> {
+    fn rest(&self) -> &[u8] {
+        &self.piece[self.at..]
+    }
+
+    fn advance(&mut self, bytes: usize) {
+        self.at += bytes;
+    }
+
+    fn more(&mut self) -> Result<()> {
+        Err(too_short())
+    }
+
+    fn offset(&self) -> u64 {
+        self.base + self.at as u64
+    }
+}
+
+/// The error of a piece that ends before what is looked for in it.
+pub(super) fn too_short() -> Error {
+    Error::new(Code::Internal, "a piece of the snapshot is too short")
+}
+
 /// Reads an array of records behind its `[` and `count` records, to its `]`. `expected` is how many there must be.
 pub(super) fn read_rows<P: Parse>(
     text: &mut Text,

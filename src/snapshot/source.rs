@@ -81,9 +81,9 @@ impl<'a> Source<'a> {
     }
 
     /// Counts bytes as taken that were read past it.
-    pub(super) fn pass(&mut self, bytes: usize) {
+    pub(super) fn pass(&mut self, bytes: u64) {
         match self {
-            Source::Plain(input) => input.taken += bytes as u64,
+            Source::Plain(input) => input.taken += bytes,
             Source::Gzip { .. } => debug_assert!(false, "offsets in a gzip are none of the text's"),
         }
     }

@@ -4,19 +4,12 @@ use super::{
     JsStr,
     budget::Budget,
     in_file::{InFile, LONG, Origin},
+    literals::{Literals, WHAT},
     narrow::Narrow,
     pages::Column,
-    parallel::WORTH_IT,
-    records::Bytes,
     text::Text,
-    unescape::Unescape,
 };
-use crate::{
-    error::{Code, Result},
-    progress::Progress,
-};
-
-const WHAT: &str = "the strings";
+use crate::{error::Result, progress::Progress};
 
 /// The string table.
 #[derive(Default)]
@@ -29,9 +22,6 @@ pub struct Strings {
     /// Those that are not in `bytes`, and have a length of 0 there.
     in_file: InFile,
 }
-
-/// From one string to the next, as V8 writes it.
-const NEXT: &[u8] = b",\n\"";
 
 /// From one string whose place is known to the next such.
 const STRIDE: u32 = 16;
@@ -131,72 +121,18 @@ impl Strings {
         origin: Option<Origin>,
         threads: usize,
     ) -> Result<Strings> {
-        let mut strings = Strings::default();
-        let mut lengths = Column::new();
-        text.expect(b'[')?;
-        if let Some(origin) = origin.as_ref().filter(|_| threads > 1 && text.most_left() >= Some(WORTH_IT)) {
-            text.read_ahead(&origin.file);
+        let literals = Literals::read(text, budget, origin.as_ref(), threads)?;
+        literals.count()?;
+        let Literals { mut bytes, lengths, places } = literals;
+        budget.shrink(&mut bytes);
+        let mut starts = Column::new();
+        budget.plan(&mut starts, lengths.len().div_ceil(STRIDE as usize), WHAT)?;
+        let mut start = 0;
+        for lengths in lengths.chunks(STRIDE as usize) {
+            starts.push(start)?;
+            start += lengths.iter().map(|&length| u64::from(length)).sum::<u64>();
         }
-        if text.token()? != b']' {
-            strings.read_all(&mut lengths, text, budget, origin.is_some())?;
-        }
-        text.advance(1);
-        text.stop_reading_ahead()?;
-        budget.shrink(&mut strings.bytes);
-        budget.shrink(&mut strings.starts);
-        strings.lengths = Narrow::of(lengths)?;
-        if let Some(origin) = origin {
-            strings.in_file.finish(origin, budget)?;
-        }
-        Ok(strings)
+        let in_file = InFile::new(origin, places, budget)?;
+        Ok(Strings { bytes, lengths: Narrow::of(lengths)?, starts, in_file })
     }
-
-    /// Reads up to the `]`.
-    fn read_all(
-        &mut self,
-        lengths: &mut Column<u32>,
-        text: &mut Text,
-        budget: &mut Budget,
-        leave_long: bool,
-    ) -> Result<()> {
-        text.expect(b'"')?;
-        loop {
-            let (start, offset) = (self.bytes.len(), text.offset());
-            if lengths.len().is_multiple_of(STRIDE as usize) {
-                budget.grow(&mut self.starts, 1, WHAT)?;
-                self.starts.push(start as u64)?;
-            }
-            let may_stay = |text: &[u8]| leave_long && may_stay(text);
-            let here = Unescape { bytes: &mut self.bytes, budget, what: WHAT }.literal_unless(text, may_stay)?;
-            let literal = u32::try_from(text.offset() - offset - 1);
-            if let (true, Ok(literal)) = (!here || may_stay(&self.bytes[start..]), literal) {
-                self.bytes.truncate(start);
-                self.in_file.push(lengths.len() as u32, offset - 1, literal, budget)?;
-            }
-            budget.grow(lengths, 1, WHAT)?;
-            let length = u32::try_from(self.bytes.len() - start);
-            lengths.push(length.map_err(|_| text.error(Code::Corrupt, "a string is longer than 4 GB"))?)?;
-            if lengths.len() >= u32::MAX as usize {
-                return Err(text.error(Code::Corrupt, "there are more strings than 32 bits can count"));
-            }
-            if text.rest().starts_with(NEXT) {
-                text.advance(NEXT.len());
-                continue;
-            }
-            match text.token()? {
-                b',' => {
-                    text.advance(1);
-                    text.expect(b'"')?;
-                }
-                b']' => return Ok(()),
-                _ => return Err(text.error(Code::Corrupt, "expected ',' or ']' between strings")),
-            }
-        }
-    }
-}
-
-/// Whether a string is better left in the file: a long one, but for what looks like the name of half a WeakMap's entry, which
-/// distances depend on.
-fn may_stay(text: &[u8]) -> bool {
-    text.len() >= LONG && !(text[0].is_ascii_digit() && text[text.len() - 1] == b')')
 }

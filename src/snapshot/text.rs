@@ -3,11 +3,9 @@
 use std::{
     fs::File,
     io::{Seek, SeekFrom},
-    sync::Arc,
 };
 
 use super::{
-    ahead::{Ahead, HEAD},
     records::Bytes,
     source::{Source, unreadable},
 };
@@ -21,8 +19,6 @@ const WINDOW: usize = 256 << 10;
 
 pub(super) struct Text<'a> {
     source: Source<'a>,
-    /// Reads what `source` would, and the file that both read.
-    ahead: Option<(Ahead, Arc<File>)>,
     progress: &'a Progress,
     window: Box<[u8]>,
     /// The unread part of the window.
@@ -37,7 +33,7 @@ pub(super) struct Text<'a> {
 impl<'a> Text<'a> {
     pub(super) fn new(source: Source<'a>, progress: &'a Progress) -> Result<Self> {
         let window = vec![0; WINDOW].into_boxed_slice();
-        let mut text = Text { source, ahead: None, progress, window, pos: 0, end: 0, base: 0, section: "the file" };
+        let mut text = Text { source, progress, window, pos: 0, end: 0, base: 0, section: "the file" };
         text.refill()?;
         if text.rest().starts_with(b"\xef\xbb\xbf") {
             text.pos += 3;
@@ -48,12 +44,6 @@ impl<'a> Text<'a> {
     /// Slides the window on and reads more behind the unread part; `false` at the end of the text. The unread part
     /// must be smaller than the window.
     pub(super) fn refill(&mut self) -> Result<bool> {
-        if self.ahead.is_some() {
-            if self.end - self.pos <= HEAD {
-                return self.exchange();
-            }
-            self.stop_reading_ahead()?;
-        }
         self.window.copy_within(self.pos..self.end, 0);
         self.base += self.pos as u64;
         self.end -= self.pos;
@@ -75,36 +65,22 @@ impl<'a> Text<'a> {
         Ok(self.end > before)
     }
 
-    /// From now on a second thread reads `file`, which is the text, while this one looks at what has been read. Only small
-    /// parts of the window may be unread at a refill.
-    pub(super) fn read_ahead(&mut self, file: &Arc<File>) {
-        let from = self.base + self.end as u64;
-        if from >= HEAD as u64 {
-            self.ahead = Ahead::start(file.clone(), from).map(|ahead| (ahead, file.clone()));
+    /// Passes over what was read elsewhere. Then [`go_on_in`](Self::go_on_in) has to be called before anything is read here.
+    pub(super) fn pass_to(&mut self, offset: u64) -> Result<()> {
+        let end = self.base + self.end as u64;
+        if offset <= end {
+            self.advance((offset - self.offset()) as usize);
+            return Ok(());
         }
+        self.source.pass(offset - end);
+        (self.base, self.pos, self.end) = (offset, 0, 0);
+        self.report()
     }
 
-    pub(super) fn stop_reading_ahead(&mut self) -> Result<()> {
-        let Some((_, file)) = self.ahead.take() else { return Ok(()) };
-        let at = SeekFrom::Start(self.base + self.end as u64);
-        (&*file).seek(at).map(drop).map_err(|e| unreadable(&e))
-    }
-
-    /// A refill by the second thread: its window for ours.
-    fn exchange(&mut self) -> Result<bool> {
-        let Some((ahead, _)) = &mut self.ahead else { return Ok(false) };
-        let next = ahead.next()?;
-        if let Some(mut next) = next {
-            let kept = HEAD - (self.end - self.pos);
-            next.window[kept..HEAD].copy_from_slice(&self.window[self.pos..self.end]);
-            self.base = self.base + self.end as u64 - HEAD as u64;
-            (self.pos, self.end) = (kept, HEAD + next.bytes);
-            ahead.give_back(std::mem::replace(&mut self.window, next.window));
-            self.source.pass(next.bytes);
-            self.report()?;
-            return Ok(true);
-        }
-        Ok(false)
+    /// Reads on behind what was passed over, in `file`, which is the text.
+    pub(super) fn go_on_in(&mut self, mut file: &File) -> Result<()> {
+        let end = self.base + self.end as u64;
+        file.seek(SeekFrom::Start(end)).map(drop).map_err(|e| unreadable(&e))
     }
 
     fn report(&self) -> Result<()> {
