@@ -169,14 +169,19 @@ globalThis.rounds = [];
   const fd = require('node:fs').openSync(process.argv[2], 'w');
   session.on('HeapProfiler.addHeapSnapshotChunk', ({ params }) => require('node:fs').writeSync(fd, params.chunk));
   await session.post('HeapProfiler.startTrackingHeapObjects', { trackAllocations: ${trackAllocations} });
-  for (const n of [100, 200, 300]) {
+  // An interval ends when V8 looks, every 50 ms where it gets to it.
+  const interval = async () => {
     await new Promise((resolve) => setTimeout(resolve, 150));
+    await new Promise((resolve) => session.once('HeapProfiler.lastSeenObjectId', resolve));
+  };
+  for (const n of [100, 200, 300]) {
+    await interval();
     const list = [];
     rounds.push(list);
     outer(list, n);
   }
   globalThis.large = Array.from({ length: 20 }, makeLarge);
-  await new Promise((resolve) => setTimeout(resolve, 150));
+  await interval();
   rounds[1] = null;
   await session.post('HeapProfiler.stopTrackingHeapObjects', { reportProgress: false });
   session.disconnect();
