@@ -1,9 +1,9 @@
 //! The array of strings, as it is read: by one thread or by several.
 //!
 //! V8 puts each string on a line of its own, and no string has a line break in it. So a thread can read any piece of the file
-//! by itself, from the first line that begins in it to the first that begins behind it, with a window that stays in the cache
-//! of its core. That is not relied on: a piece counts where it begins with the very quote that the one before ended at. The
-//! calling thread reads on from where that is not so, from what is out of the ordinary, and to the `]`.
+//! by itself, from the first line that begins in it to the first that begins behind it; its window stays in the cache of its
+//! core. No file has to be like that: a piece counts where it begins with the very quote that the one before ended at, and the
+//! calling thread reads on from where that is not so, over what is out of the ordinary, and to the `]`.
 
 use std::fs::File;
 
@@ -150,6 +150,7 @@ impl Literals {
         self.bytes.extend_from_slice(&more.bytes)?;
         budget.grow(&mut self.lengths, more.lengths.len(), WHAT)?;
         self.lengths.extend_from_slice(&more.lengths)?;
+        self.count()?;
         budget.grow(&mut self.places, more.places.len(), "the places of long strings")?;
         more.places.iter().try_for_each(|&place| self.places.push(Place { index: before + place.index, ..place }))
     }
